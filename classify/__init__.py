@@ -1,0 +1,28 @@
+"""Train a classifier on a folder of pictures and judge it honestly.
+
+import classify
+classify.train("pictures", out="run")
+result = classify.evaluate("test", "run/best.safetensors")
+result.predictions, result.metrics
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from classify.evaluation import evaluate
+    from classify.training import train
+
+__all__ = ["evaluate", "train"]
+
+_HOMES = {"evaluate": "classify.evaluation", "train": "classify.training"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a function when it is first used: `import classify` and `classify --help` stay fast."""
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'classify' has no attribute '{name}'")

@@ -1,0 +1,136 @@
+"""The `classify` command: arguments in, calls out.
+
+Nothing heavy is imported before a command runs, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reports.terminal import Terminal, command
+
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", min=1, help="Processes that decode [default: one a processor]."),
+]
+
+app = typer.Typer(
+    name="classify",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Train a classifier on a folder of pictures, from scratch, and judge it honestly.",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """What every command is given: the terminal to talk to."""
+
+    terminal: Terminal
+    json: bool
+    quiet: bool
+
+
+def common(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    """The options that all commands share."""
+
+
+shared = command(common, Session)
+
+
+@app.command("train")
+@shared
+def train_command(
+    session: Session,
+    source: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder of class folders, or a curate workspace.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Folder of the run [default: runs/NAME].")
+    ] = None,
+    settings: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, a TOML file.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. training.minutes=15."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
+    workers: Workers = None,
+) -> None:
+    """Train from scratch.
+
+    Where `curate` has been at work, its split and weights are used; else a leak-proof split is made.
+    """
+    from classify.settings import read_settings
+    from classify.training import train
+
+    terminal = session.terminal
+    run = out or Path("runs") / source.resolve().name.removesuffix(".curate")
+    chosen = read_settings(settings, set_ or [])
+    with terminal.progress("Reading pictures") as progress:
+        result = train(
+            source,
+            run,
+            chosen,
+            resume=resume,
+            workers=workers,
+            on_epoch=lambda epoch: terminal.say(str(epoch)),
+            say=terminal.say,
+            progress=progress,
+        )
+    terminal.result(**dataclasses.asdict(result))
+    if result.macro_f1 is not None:
+        terminal.say(
+            f"Best epoch {result.best_epoch}: macro-F1 {result.macro_f1:.3f} on the validation part."
+        )
+    terminal.say(f"Weights: {result.best}")
+    terminal.say(f"Next: classify evaluate TEST {result.best}")
+
+
+@app.command("evaluate")
+@shared
+def evaluate_command(
+    session: Session,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Class folders with the test pictures.")],
+    weights: Annotated[
+        Path, typer.Argument(metavar="WEIGHTS", help="The weights file, e.g. RUN/best.safetensors.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the results go [default: evaluation, beside WEIGHTS]."),
+    ] = None,
+    workers: Workers = None,
+) -> None:
+    """Print scikit-learn's classification report of a test folder, and write predictions, metrics and confusion."""
+    from classify.evaluation import evaluate
+    from reports.confusion import confusion_matrix_png
+
+    terminal = session.terminal
+    with terminal.progress("Predicting") as progress:
+        result = evaluate(
+            folder,
+            weights,
+            out=out,
+            draw=confusion_matrix_png,
+            workers=workers,
+            progress=progress,
+            say=terminal.say,
+        )
+    terminal.result(**result.metrics)
+
+
+def main() -> None:
+    """The console script `classify`."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

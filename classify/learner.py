@@ -1,0 +1,213 @@
+"""One training step: a network, its moving average and its optimiser, and their state as tensors."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import nn
+
+from classify.data.augmentation import Augmentation
+from classify.settings import OptimizerSettings, Settings
+from classify.weights import Preprocessing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_EVALUATION_BATCH = 256
+
+_TRIALS = 3
+"""Steps by which a plan is measured; the quickest counts, the first warms up."""
+
+_HOPELESS = 3
+"""A plan that takes so many times as long as the quickest is not tried again."""
+
+_CLEARLY = 1.25
+"""So many times quicker channels first must be to be taken."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the arithmetic is done: `precision` fp32 or bf16 (autocast), memory order of the network's tensors."""
+
+    precision: str
+    channels_last: bool
+
+    def __str__(self) -> str:
+        """For people."""
+        return f"{self.precision}, {'channels last' if self.channels_last else 'channels first'}"
+
+
+class Learner:
+    """A network in training. Steps draw all their random numbers from the seed and the step's number.
+
+    Parameters
+    ----------
+    network : the module; float32 (N, 3, S, S) to logits (N, classes).
+    settings : those of the run.
+    preprocessing : from uint8 pictures to the network's input.
+    plan : precision and memory order.
+    device : where the network and the pictures are.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        settings: Settings,
+        preprocessing: Preprocessing,
+        plan: Plan,
+        device: torch.device,
+    ) -> None:
+        order = torch.channels_last if plan.channels_last else torch.contiguous_format
+        self.network = network.to(device).to(memory_format=order)
+        self.averaged = copy.deepcopy(self.network).requires_grad_(False).eval()
+        self.settings = settings
+        self.preprocessing = preprocessing
+        self.plan = plan
+        self.device = device
+        self.augmentation = Augmentation(settings.augmentation)
+        self.optimizer = _optimizer(settings.optimizer, self.network)
+        self._order = order
+
+    def step(self, images: torch.Tensor, targets: torch.Tensor, rate: float, number: int) -> torch.Tensor:
+        """Learn from pictures uint8 (N, S, S, 3) and targets float32 (N, C) at a learning rate; the loss, a scalar.
+
+        A target row is a distribution over classes times the picture's weight.
+        """
+        seed = self.settings.training.seed * 1_000_003 + number
+        generator = torch.Generator().manual_seed(seed)
+        torch.manual_seed(seed)
+        batch = images.permute(0, 3, 1, 2).float() / 255
+        batch = self.augmentation.pictures(batch, generator)
+        batch, targets = self.augmentation.blend(batch, targets, generator)
+        batch = self.preprocessing.normalized(batch).contiguous(memory_format=self._order)
+        self.network.train()
+        with self._autocast():
+            logits = self.network(batch)
+        loss: torch.Tensor = -(targets * logits.float().log_softmax(1)).sum(1).mean()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self._average(number)
+        return loss.detach()
+
+    def targets(self, labels: torch.Tensor, weights: torch.Tensor, classes: int) -> torch.Tensor:
+        """Rows for `step`: labels int64 (N,) smoothed, times weights float32 (N,): float32 (N, classes)."""
+        smoothing = self.settings.optimizer.label_smoothing
+        rows = torch.full((len(labels), classes), smoothing / classes, device=labels.device)
+        rows.scatter_(1, labels[:, None], 1 - smoothing + smoothing / classes)
+        return rows * weights[:, None]
+
+    def predict(self, images: torch.Tensor) -> NDArray[np.int64]:
+        """Class of each picture uint8 (N, S, S, 3) by the averaged weights: int64 (N,)."""
+        found = [torch.zeros(0, dtype=torch.int64)]
+        with torch.inference_mode(), self._autocast():
+            for start in range(0, len(images), _EVALUATION_BATCH):
+                batch = self.preprocessing.tensor(images[start : start + _EVALUATION_BATCH])
+                found.append(self.averaged(batch.contiguous(memory_format=self._order)).argmax(1).cpu())
+        return torch.cat(found).numpy()
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.precision == "bf16")
+
+    @torch.no_grad()
+    def _average(self, number: int) -> None:
+        """Exponential moving average, shorter at the start so that the first weights are soon forgotten."""
+        decay = min(self.settings.optimizer.ema, (1 + number) / (10 + number))
+        mine, its = list(_numbers(self.network)), list(_numbers(self.averaged))
+        torch._foreach_lerp_(its, mine, 1 - decay)
+
+    # State -----------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """All that `restore` needs, as named tensors."""
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        tensors |= {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
+        for index, parts in self.optimizer.state_dict()["state"].items():
+            for name, value in parts.items():
+                if value is not None:
+                    tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
+        return tensors
+
+    def restore(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Take back what `state` gave. Raises KeyError or RuntimeError where it is of another network."""
+        self.network.load_state_dict(_below(tensors, "network."))
+        self.averaged.load_state_dict(_below(tensors, "averaged."))
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, value in _below(tensors, "optimizer.").items():
+            index, _, key = name.partition(".")
+            state.setdefault(int(index), {})[key] = value
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+
+
+def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _numbers(module: nn.Module) -> Iterable[torch.Tensor]:
+    """Parameters and the buffers that are averages themselves."""
+    yield from module.parameters()
+    for buffer in module.buffers():
+        if buffer.is_floating_point():
+            yield buffer
+
+
+def _optimizer(settings: OptimizerSettings, network: nn.Module) -> torch.optim.Optimizer:
+    """The optimiser; only kernels and matrices decay, since biases and normalisation have no scale to lose."""
+    kernels = [value for value in network.parameters() if value.ndim > 1]
+    others = [value for value in network.parameters() if value.ndim <= 1]
+    groups = [
+        {"params": kernels, "weight_decay": settings.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    if settings.name == "adamw":
+        return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.momentum, 0.99))
+    return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, nesterov=settings.momentum > 0)
+
+
+def fastest_plan(
+    network: nn.Module,
+    settings: Settings,
+    preprocessing: Preprocessing,
+    device: torch.device,
+    classes: int,
+    seconds: float = math.inf,
+) -> tuple[Plan, dict[str, float]]:
+    """Precision and memory order whose steps are quickest here, and the pictures a second of each that was tried.
+
+    Reduced precision is slow on processors without instructions for it, so it is measured, on copies of the network,
+    by turns so that a busy machine slows all of them alike. Channels first must win clearly, since channels last
+    nearly always wins and one noisy measurement should not decide otherwise. No round is begun after `seconds`.
+    """
+    wanted = settings.training.precision
+    precisions = ("fp32", "bf16") if wanted == "auto" else (wanted,)
+    plans = [Plan(precision, last) for last in (True, False) for precision in precisions]
+    count, size = settings.training.batch_size, preprocessing.size
+    images = torch.zeros((count, size, size, 3), dtype=torch.uint8, device=device)
+    targets = torch.full((count, classes), 1 / classes, device=device)
+    learners = {
+        plan: Learner(copy.deepcopy(network), settings, preprocessing, plan, device) for plan in plans
+    }
+    best = dict.fromkeys(plans, math.inf)
+    begun = time.perf_counter()
+    for number in range(_TRIALS):
+        for plan, learner in learners.items():
+            if best[plan] < math.inf and best[plan] > _HOPELESS * min(best.values()):
+                continue
+            start = time.perf_counter()
+            learner.step(images, targets, 0.0, number)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            best[plan] = min(best[plan], time.perf_counter() - start)
+        if time.perf_counter() - begun > seconds:
+            break
+    fastest = min(plans, key=lambda plan: best[plan] * (1 if plan.channels_last else _CLEARLY))
+    return fastest, {str(plan): count / best[plan] for plan in plans}

@@ -1,0 +1,244 @@
+"""A test folder against the classes of a weights file: matched by folder name, never by position.
+
+Nothing is read here but names. What does not match is not guessed: it is listed, for a person to see.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from curate.errors import UserError
+from curate.tables import path_to_text
+
+SHOWN = 10
+"""Names listed in a sentence before the rest is only counted."""
+
+
+@dataclass(frozen=True)
+class ClassMatch:
+    """Which folder stands for which class.
+
+    `labels` maps a folder's name to its class; `respelled` are those of them that differ in case or Unicode form;
+    `unknown` are folders of no class, `missing` classes of no folder; `ambiguous` are those of `unknown` that
+    differ from a class in case alone, where it is not clear which folder is meant.
+    """
+
+    labels: dict[str, str]
+    respelled: dict[str, str]
+    unknown: list[str]
+    missing: list[str]
+    ambiguous: list[str]
+
+
+def match_classes(folders: Sequence[str], classes: Sequence[str]) -> ClassMatch:
+    """Match folder names to class names; the order of either does not matter.
+
+    A name that is equal decides. One that differs in case or Unicode form (NFC, NFD) alone is matched where exactly
+    one class and exactly one folder are spelled so, and no folder bears the class's own name.
+    """
+    known = set(classes)
+    labels = {name: name for name in folders if name in known}
+    spelled_classes = Counter(map(_spelling, classes))
+    spelled_folders = Counter(map(_spelling, folders))
+    by_spelling = {_spelling(name): name for name in classes}
+    respelled: dict[str, str] = {}
+    ambiguous: list[str] = []
+    for name in sorted(set(folders) - known):
+        spelling = _spelling(name)
+        if spelling not in by_spelling:
+            continue
+        if spelled_classes[spelling] == spelled_folders[spelling] == 1:
+            respelled[name] = by_spelling[spelling]
+        else:
+            ambiguous.append(name)
+    labels |= respelled
+    return ClassMatch(
+        labels=dict(sorted(labels.items())),
+        respelled=respelled,
+        unknown=sorted(set(folders) - set(labels)),
+        missing=sorted(known - set(labels.values())),
+        ambiguous=ambiguous,
+    )
+
+
+def _spelling(name: str) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+@dataclass
+class LabelledFolder:
+    """The files of a test folder and what is known of them by name.
+
+    `paths` are relative to `root`, in the tables' text form (`curate.tables.path_to_text`), sorted; `folders` holds
+    the class folder of each. `empty` are folders without files; `loose` counts files outside the class folders and
+    `hidden` files and folders whose name begins with a dot: neither is evaluated.
+    """
+
+    root: Path
+    match: ClassMatch
+    paths: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    loose: int = 0
+    hidden: int = 0
+
+    @classmethod
+    def open(cls, root: str | Path, classes: Sequence[str]) -> LabelledFolder:
+        """List `root` and match its class folders to `classes`.
+
+        Raises UserError where there is no such folder, no class folder in it, none that is one of the classes, or no
+        file in any that is.
+        """
+        root = Path(root)
+        names, loose, hidden = _class_folders(root)
+        if not names:
+            raise UserError(
+                f"{root}: holds no class folders"
+                + (f", only {_number(loose, 'file', 'files')}." if loose else "; it is empty."),
+                f"Put the test pictures into one folder a class, FOLDER/CLASS/picture.png; the weights know "
+                f"{listed(sorted(classes))}.",
+            )
+        found = cls(root, match_classes(list(names), classes), loose=loose, hidden=hidden)
+        if not found.match.labels:
+            raise UserError(*_no_match(root, sorted(names), classes))
+        for name in sorted(names):
+            files, hidden_here = _files_below(names[name])
+            found.hidden += hidden_here
+            if not files:
+                found.empty.append(name)
+            found.paths += [f"{name}/{file}" for file in files]
+            found.folders += [name] * len(files)
+        if not any(name in found.match.labels for name in found.folders):
+            raise UserError(
+                f"{root}: the class folders hold no pictures.",
+                "Put at least one picture into each class folder.",
+            )
+        order = sorted(range(len(found.paths)), key=found.paths.__getitem__)
+        found.paths = [found.paths[i] for i in order]
+        found.folders = [found.folders[i] for i in order]
+        return found
+
+    def notes(self) -> list[str]:
+        """One sentence for each thing about the folder that a reader of the scores should know."""
+        match, sentences = self.match, []
+        for folder, name in match.respelled.items():
+            sentences.append(
+                f"Folder '{folder}' is taken for class '{name}': the names differ in spelling alone."
+            )
+        sentences += [
+            f"Folder '{folder}' resembles a class in all but its case, but another folder or class does too: "
+            "it is not scored. Rename it to the class that is meant."
+            for folder in match.ambiguous
+        ]
+        plain = [name for name in match.unknown if name not in match.ambiguous]
+        if plain:
+            count = sum(folder in set(plain) for folder in self.folders)
+            sentences.append(
+                f"{_number(len(plain), 'folder is', 'folders are')} no class of these weights: {listed(plain)}. "
+                f"{_number(count, 'file there is', 'files there are')} not scored.{_closest(plain, match.missing)}"
+            )
+        if match.missing:
+            sentences.append(
+                f"{_number(len(match.missing), 'class has', 'classes have')} no folder: {listed(match.missing)}."
+            )
+        if self.empty:
+            sentences.append(
+                f"{_number(len(self.empty), 'folder is', 'folders are')} empty: {listed(self.empty)}."
+            )
+        if self.loose:
+            sentences.append(
+                f"{_number(self.loose, 'file lies', 'files lie')} outside the class folders: not scored."
+            )
+        if self.hidden:
+            sentences.append(
+                f"{_number(self.hidden, 'hidden file or folder was', 'hidden files or folders were')} left out."
+            )
+        return sentences
+
+
+def _class_folders(root: Path) -> tuple[dict[str, Path], int, int]:
+    """The folders right below `root` by name (text form), the number of files there, and of hidden entries."""
+    if not root.exists():
+        raise UserError(
+            f"{root}: there is no such folder.", "Check the path; it is taken from the current folder."
+        )
+    if not root.is_dir():
+        raise UserError(f"{root}: is a file, not a folder.", "Give the folder that holds the class folders.")
+    names: dict[str, Path] = {}
+    loose = hidden = 0
+    try:
+        entries = sorted(os.scandir(root), key=lambda entry: entry.name)
+    except PermissionError as error:
+        raise UserError(
+            f"{root}: may not be read ({error.strerror}).", "Give a folder that you may read."
+        ) from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            hidden += 1
+        elif entry.is_dir():
+            names[path_to_text(entry.name)] = Path(entry.path)
+        else:
+            loose += 1
+    return names, loose, hidden
+
+
+def _files_below(folder: Path) -> tuple[list[str], int]:
+    """All files below `folder`, relative to it, in text form and sorted, and the number of hidden entries.
+
+    Links to files are followed; links to folders are not, for they may lead in a circle.
+    """
+    files: list[str] = []
+    hidden = 0
+
+    def refuse(error: OSError) -> None:
+        raise UserError(
+            f"{error.filename}: may not be read ({error.strerror}).", "Give a folder that you may read."
+        ) from error
+
+    for place, inner, names in os.walk(folder, onerror=refuse):
+        hidden += sum(name.startswith(".") for name in (*inner, *names))
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        below = Path(place).relative_to(folder)
+        files += [path_to_text((below / name).as_posix()) for name in names if not name.startswith(".")]
+    return sorted(files), hidden
+
+
+def _no_match(root: Path, folders: list[str], classes: Sequence[str]) -> tuple[str, str]:
+    """What to say where no folder is a class: both sides, and the folder that was perhaps meant."""
+    message = (
+        f"{root}: none of its folders is a class of the weights. "
+        f"Its folders: {listed(folders)}. The weights' classes: {listed(sorted(classes))}."
+    )
+    for name in folders:
+        try:
+            inside = list(_class_folders(root / name)[0])
+        except (UserError, OSError):
+            continue
+        if match_classes(inside, classes).labels:
+            return message, f"Did you mean {root / name}? Its folders bear the classes' names."
+    return message, "Name the folders after the classes, or give the weights that belong to them."
+
+
+def _closest(unknown: Sequence[str], missing: Sequence[str]) -> str:
+    """A hint for a folder whose name is nearly that of a class that has none."""
+    for name in unknown:
+        near = difflib.get_close_matches(name, missing, n=1, cutoff=0.75)
+        if near:
+            return f" If '{name}' is meant to be '{near[0]}', rename it."
+    return ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: the first few, and how many more."""
+    shown = ", ".join(names[:SHOWN])
+    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN:,} more"
+
+
+def _number(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"

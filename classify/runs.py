@@ -1,0 +1,56 @@
+"""The folder of a run: which settings hold in it, and that nothing is left of one that never began."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from classify.settings import Settings, read_settings
+from curate.errors import UserError
+
+
+def settings_of(run: Path, settings: Settings | None, resume: bool) -> Settings:
+    """The resolved settings: those given, or on resuming those of the run. Raises UserError where they disagree."""
+    stored = run / "settings.toml"
+    if not resume:
+        if run.is_file():
+            raise UserError(f"{run}: is a file; a run needs a folder.", "Give another place with --out.")
+        if stored.exists() or (run / "best.safetensors").exists():
+            raise UserError(
+                f"{run}: holds a run already.",
+                "Go on with it with --resume, or give another place with --out.",
+            )
+        return (settings or Settings()).resolved()
+    if not stored.exists():
+        raise UserError(f"{run}: there is no run to go on with.", "Leave --resume away to start one.")
+    own = read_settings(stored)
+    if settings is not None and settings != Settings():
+        theirs = settings.resolved().to_dict()
+        for section, keys in own.to_dict().items():
+            for key, value in keys.items():
+                if theirs[section][key] not in (value, "auto"):
+                    raise UserError(
+                        f"{run}: was started with {section}.{key} = {value}, not {theirs[section][key]}.",
+                        "Resume without other settings, or start a new run with another --out.",
+                    )
+    return own
+
+
+@contextlib.contextmanager
+def run_folder(run: Path) -> Iterator[None]:
+    """Make the run's folder; where reading the data fails, nothing is left behind."""
+    made = [folder for folder in (run, *run.parents) if not folder.exists()]
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{run}: cannot be made ({error.strerror}).", "Give another place with --out."
+        ) from error
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            for folder in made:
+                folder.rmdir()
+        raise

@@ -1,0 +1,47 @@
+"""How much of the budget is used, and the learning rate that goes with it."""
+
+from __future__ import annotations
+
+import math
+
+from classify.settings import OptimizerSettings
+
+
+class Budget:
+    """Share of a run that is done, 0..1: of its steps or of its seconds, whichever is further.
+
+    Parameters
+    ----------
+    steps : steps that the run takes at most.
+    seconds : time that it may take at most, closing included; 0 for no limit.
+
+    With a time limit the schedule follows the clock, so warm-up and decay end in time even where the machine slows
+    down meanwhile; without one it depends on the step alone, and a run can be repeated exactly.
+    """
+
+    def __init__(self, steps: int, seconds: float) -> None:
+        self.steps = steps
+        self.seconds = seconds
+        self.closing = 0.0
+        """Seconds that the end of a run takes: the longest evaluation and saving so far."""
+
+    def used(self, step: int, elapsed: float) -> float:
+        """Share that is used after `step` steps and `elapsed` seconds; 1 or more: the end."""
+        used = step / self.steps
+        if self.seconds > 0:
+            used = max(used, elapsed / max(self.seconds - 1.5 * self.closing, 1e-9))
+        return used
+
+
+def learning_rate(settings: OptimizerSettings, highest: float, used: float) -> float:
+    """The rate at the share `used` (0..1) of the budget: linear rise, then the fall that the settings name.
+
+    Cosine: Loshchilov & Hutter, "SGDR" (2017).
+    """
+    used = min(max(used, 0.0), 1.0)
+    if used < settings.warmup:
+        return highest * used / settings.warmup
+    along = (used - settings.warmup) / max(1 - settings.warmup, 1e-9)
+    if settings.decay == "cosine":
+        return highest * (1 + math.cos(math.pi * along)) / 2
+    return highest * (1 - along) if settings.decay == "linear" else highest

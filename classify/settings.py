@@ -1,0 +1,272 @@
+"""Settings of a training run: dataclasses, from a TOML file and `--set section.key=value`, and back to TOML.
+
+Each key says its meaning, unit and limits where it is declared; a wrong key gets the closest match, a wrong value the
+reason.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import tomllib
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curate.errors import UserError
+from curate.images import WHITE
+
+
+def _key(
+    default: Any,
+    meaning: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    limits = {"meaning": meaning, "low": low, "high": high, "choices": choices}
+    return dataclasses.field(default=default, metadata=limits)
+
+
+def _share(default: float, meaning: str) -> Any:
+    return _key(default, meaning, low=0, high=1)
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """What is learnt from."""
+
+    size: int = _key(64, "side of the network's input, pixels", low=8, high=1024)
+    fit: str = _key("pad", "how a picture becomes square", choices=("pad", "crop", "stretch"))
+    background: tuple[int, ...] = _key(
+        WHITE, "colour of borders and behind transparency, 0..255", low=0, high=255
+    )
+    raw: bool = _key(False, "take the folder as it is, even where a curate workspace lies beside it")
+    val: float = _key(0.1, "share held out for validation where there is no workspace", low=0.01, high=0.9)
+    balance: str = _key(
+        "sample",
+        "sample: draw pictures by their balance weight; loss: weigh the loss by it; none: as they come",
+        choices=("sample", "loss", "none"),
+    )
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """The network; it starts from random weights."""
+
+    name: str = _key("small-resnet", "name in the registry, see classify.models.names()")
+    width: int = _key(32, "channels of the first stage", low=4, high=1024)
+    dropout: float = _key(0.0, "share of features dropped before the head", low=0, high=0.9)
+
+
+@dataclass(frozen=True)
+class AugmentationSettings:
+    """What may happen to a picture each time it is drawn; each probability counts on its own."""
+
+    affine: float = _share(0.8, "probability of one turn, scaling, shift and shear together")
+    rotate: float = _key(15.0, "largest turn, degrees", low=0, high=180)
+    scale: float = _key(0.25, "largest scaling s: by a factor from 1 / (1 + s) to 1 + s", low=0, high=4)
+    stretch: float = _key(0.15, "largest change of the aspect ratio, like scale", low=0, high=4)
+    translate: float = _share(0.1, "largest shift, share of the side")
+    shear: float = _key(8.0, "largest shear, degrees", low=0, high=60)
+    flip: float = _share(0.5, "probability of mirroring left and right")
+    mix: float = _share(0.3, "probability of mixing the colour channels by a random matrix")
+    hue: float = _share(0.3, "probability of turning the hue by any angle")
+    tone: float = _share(0.5, "probability of another brightness and contrast")
+    grey: float = _share(0.1, "probability of taking the colour away")
+    invert: float = _share(0.1, "probability of the negative")
+    erase: float = _share(0.25, "probability of painting over a rectangle")
+    mixup: float = _share(0.3, "probability that a batch is blended with itself in another order")
+    mixup_alpha: float = _key(0.4, "parameter of mixup's Beta distribution", low=0.01, high=10)
+    cutmix: float = _share(0.0, "probability that a batch gets rectangles of itself in another order")
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """How the weights move."""
+
+    name: str = _key("adamw", "adamw, or sgd (with Nesterov momentum)", choices=("adamw", "sgd"))
+    lr: float = _key(
+        0.0,
+        "highest learning rate, for a batch of 64; scaled with the batch size; 0: the optimiser's usual",
+        low=0,
+        high=100,
+    )
+    momentum: float = _key(0.9, "momentum of sgd; first beta of adamw", low=0, high=0.9999)
+    weight_decay: float = _key(
+        -1.0,
+        "weight decay of kernels; biases and normalisation have none; -1: the optimiser's usual",
+        low=-1,
+        high=10,
+    )
+    warmup: float = _key(0.05, "share of the budget in which the rate rises from 0", low=0, high=0.9)
+    decay: str = _key("cosine", "shape of the fall to 0", choices=("cosine", "linear", "constant"))
+    label_smoothing: float = _key(0.1, "share of the target spread over all classes", low=0, high=0.9)
+    ema: float = _key(
+        0.998, "decay of the moving average of the weights, a step; 0: none", low=0, high=0.99999
+    )
+
+
+_USUAL = {"adamw": (0.002, 0.05), "sgd": (0.1, 5e-4)}
+"""Learning rate and weight decay of each optimiser."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How long, and what decides."""
+
+    minutes: float = _key(15.0, "time that the run may take in all; 0: no limit", low=0)
+    epochs: int = _key(
+        300, "passes over the training part; what ends first, minutes or epochs, counts", low=1
+    )
+    seed: int = _key(
+        0, "of the split, the first weights, the order and the augmentation", low=0, high=2**31 - 1
+    )
+    batch_size: int = _key(64, "pictures a step", low=2, high=65536)
+    patience: int = _key(0, "epochs without a better macro-F1 before training stops; 0: never", low=0)
+    device: str = _key(
+        "auto", "auto: a GPU where there is one, else the processor", choices=("auto", "cpu", "cuda")
+    )
+    precision: str = _key("auto", "auto: the faster of both, measured", choices=("auto", "fp32", "bf16"))
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How the finished weights are used."""
+
+    flip: bool = _key(True, "average over each picture and its mirror image")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a run, by section."""
+
+    data: DataSettings = dataclasses.field(default_factory=DataSettings)
+    model: ModelSettings = dataclasses.field(default_factory=ModelSettings)
+    augmentation: AugmentationSettings = dataclasses.field(default_factory=AugmentationSettings)
+    optimizer: OptimizerSettings = dataclasses.field(default_factory=OptimizerSettings)
+    training: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)
+    evaluation: EvaluationSettings = dataclasses.field(default_factory=EvaluationSettings)
+
+    def resolved(self) -> Settings:
+        """The same with the optimiser's usual learning rate and weight decay filled in where none were given."""
+        optimizer = self.optimizer
+        rate, decay = _USUAL[optimizer.name]
+        optimizer = dataclasses.replace(
+            optimizer,
+            lr=optimizer.lr or rate,
+            weight_decay=optimizer.weight_decay if optimizer.weight_decay >= 0 else decay,
+        )
+        return dataclasses.replace(self, optimizer=optimizer)
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Plain data, for JSON: section -> key -> value."""
+        return {
+            section: {key: list(value) if isinstance(value, tuple) else value for key, value in keys.items()}
+            for section, keys in dataclasses.asdict(self).items()
+        }
+
+    def to_toml(self) -> str:
+        """The text of a TOML file that `read_settings` takes back to the same settings, each key with its meaning."""
+        lines: list[str] = []
+        for section, keys in self.to_dict().items():
+            lines += ["", f"[{section}]"]
+            for field in dataclasses.fields(getattr(self, section)):
+                # JSON's texts, numbers, booleans and lists are TOML's too.
+                value = json.dumps(keys[field.name], ensure_ascii=False)
+                lines.append(f"{field.name} = {value}  # {field.metadata['meaning']}")
+        return "\n".join(lines).lstrip() + "\n"
+
+    def replaced(self, changes: Mapping[str, Mapping[str, Any]], origin: str) -> Settings:
+        """These settings with some keys changed, checked. `origin` names the file or option in errors (UserError)."""
+        sections = [field.name for field in dataclasses.fields(self)]
+        new: dict[str, Any] = {}
+        for section, keys in changes.items():
+            if section not in sections:
+                raise UserError(f"{origin}: there is no section '{section}'.", _closest(section, sections))
+            if not isinstance(keys, Mapping):
+                raise UserError(
+                    f"{origin}: '{section}' is a section.", f"Write {section}.KEY, or [{section}] in TOML."
+                )
+            new[section] = _replaced(getattr(self, section), section, keys, origin)
+        return dataclasses.replace(self, **new)
+
+
+def read_settings(path: str | Path | None = None, overrides: Sequence[str] = ()) -> Settings:
+    """Default settings, changed by a TOML file, then by texts `section.key=value`. Raises UserError."""
+    settings = Settings()
+    if path is not None:
+        settings = settings.replaced(_read_toml(Path(path)), str(path))
+    for text in overrides:
+        name, separator, value = text.partition("=")
+        section, dot, key = name.strip().partition(".")
+        if not separator or not dot:
+            raise UserError(
+                f"--set {text}: is not of the form section.key=value.",
+                "For example --set training.minutes=5.",
+            )
+        settings = settings.replaced({section: {key: _value(value.strip())}}, f"--set {text}")
+    return settings
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: there is no such settings file.", "Check the path.") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).", "Give a TOML file.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is not valid TOML ({error}).", "Correct the file.") from error
+
+
+def _value(text: str) -> Any:
+    """A value as TOML writes it; what is no TOML value is a text without quotes."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _closest(name: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1, 0.5)
+    return (f"Did you mean '{close[0]}'? " if close else "") + f"Known: {', '.join(known)}."
+
+
+def _replaced(section: Any, name: str, keys: Mapping[str, Any], origin: str) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(section)}
+    hints = typing.get_type_hints(type(section))
+    new = {}
+    for key, value in keys.items():
+        if key not in fields:
+            raise UserError(f"{origin}: there is no key '{name}.{key}'.", _closest(key, list(fields)))
+        new[key] = _checked(value, hints[key], fields[key], f"{origin}: {name}.{key}")
+    return dataclasses.replace(section, **new)
+
+
+_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+
+
+def _checked(value: Any, hint: Any, field: dataclasses.Field[Any], where: str) -> Any:
+    """The value in the key's type and within its limits. Raises UserError."""
+    meaning = f"It is: {field.metadata['meaning']}."
+    if hint not in _WORDS:
+        count = len(typing.cast("tuple[int, ...]", field.default))
+        if not isinstance(value, list | tuple) or len(value) != count:
+            raise UserError(f"{where} is a list of {count} whole numbers, not {value!r}.", meaning)
+        return tuple(_checked(item, int, field, where) for item in value)
+    if hint is float and type(value) is int:
+        value = float(value)
+    if type(value) is not hint:
+        raise UserError(f"{where} is {_WORDS[hint]}, not {value!r}.", meaning)
+    low, high, choices = (field.metadata[limit] for limit in ("low", "high", "choices"))
+    if choices and value not in choices:
+        raise UserError(f"{where} is '{value}'.", _closest(value, choices))
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        limits = f"from {low:g} to {high:g}" if high is not None else f"{low:g} or more"
+        raise UserError(f"{where} is {value!r}; it must be {limits}.", meaning)
+    return value

@@ -1,0 +1,321 @@
+"""The second look: two pictures brought into alignment and compared, picture against picture.
+
+The alignment comes from local features under an affine model, or from the hashes that matched. What decides is whether
+the two grey copies agree place by place once aligned, and whether the alignment is what an edit of the whole picture
+does: leave its frame where it was (perhaps flipped or turned), cut a part out, or put a border around it. Two drawings
+that merely hold the same shape rarely stand in their frames alike. File size, picture size, aspect ratio, names,
+labels and the rank among the candidates play no part.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from curate.duplicates.candidates import MIRRORED_BINS
+from curate.duplicates.fingerprints import THUMB
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_SAME_FRAME = 0.04
+_TURNED_FRAME = 0.03
+_FAR_HASH, _FAR_AGREEMENT = 60, 0.93
+_PART_INLIERS, _PART_TURNED_INLIERS = 8, 30
+_PART_INSIDE, _PART_ANGLE = 0.88, 14.0
+_PART_HANDICAP = 0.05
+_PART_TONE, _PART_TONE_INLIERS = 5.0, 70
+_LEAST_INLIERS = 6
+_MATCH_RATIO = 0.85
+_REPROJECTION = 4.0 / 192
+_NOISE = 4.0
+_UNIT = np.array([0.0, 0.0, 1.0, 1.0])
+_ORIENTATIONS = (
+    "", "mirrored", "flipped upside down", "turned half round",
+    "transposed", "turned a quarter", "turned a quarter", "transposed the other way",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What the second look reads of a fingerprint, unpacked: see `curate.duplicates.fingerprints.Fingerprint`."""
+
+    thumb: NDArray[np.uint8]
+    boxes: NDArray[np.float32]
+    points: NDArray[np.float32]
+    descriptors: NDArray[np.uint8]
+
+
+class Question(NamedTuple):
+    """A candidate pair: which pictures (numbers), and the hash that matched (257 bits: none did)."""
+
+    a: int
+    b: int
+    distance: int
+    orientation: int
+    kinds: tuple[int, int]
+
+
+class Finding(NamedTuple):
+    """What the second look found: numbers of the pictures, score 0..1, evidence in words."""
+
+    a: int
+    b: int
+    score: float
+    evidence: str
+
+
+def judge(work: Sequence[tuple[dict[int, Picture], list[Question]]], threshold: float) -> list[Finding]:
+    """The questions whose score reaches `threshold`. Each item brings the pictures that its questions name."""
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    findings = []
+    with threadpool_limits(limits=1):
+        for pictures, questions in work:
+            for question in questions:
+                score, evidence = compare(pictures[question.a], pictures[question.b], question)
+                if score >= threshold:
+                    findings.append(Finding(question.a, question.b, score, evidence))
+    return findings
+
+
+def compare(a: Picture, b: Picture, question: Question) -> tuple[float, str]:
+    """Score 0..1 and evidence in words that `a` and `b` are one picture: the best over the possible alignments."""
+    best = (0.0, "")
+    if question.distance <= 256:
+        transform = align_by_hash(a, b, question.orientation, question.kinds)
+        score = _score(a, b, transform, distance=question.distance, inliers=0)
+        how = f"{question.distance} of 256 bits of the hash differ"
+        best = (score, _words(how, transform, score))
+        if score > 0.97:
+            return best
+    for mirror in (False, True):
+        found, inliers = align_by_features(a, b, mirror)
+        if found is None:
+            continue
+        score = _score(a, b, found, distance=0, inliers=inliers)
+        if score > best[0]:
+            best = (score, _words(f"{inliers} local features match", found, score))
+    return best
+
+
+def _words(how: str, transform: NDArray[np.float64], score: float) -> str:
+    turned = _ORIENTATIONS[_orientation(transform)]
+    return f"{how}; aligned{f' ({turned})' if turned else ''} the pictures agree by {score:.2f}"
+
+
+def _score(a: Picture, b: Picture, transform: NDArray[np.float64], *, distance: int, inliers: int) -> float:
+    """How far the aligned pictures agree, 0..1; 0 where the alignment is none that an edit makes.
+
+    Where the frames coincide, agreement inside the borders decides. Where one picture would be a part of the other,
+    local features must carry the alignment, it must lie inside the other and hardly be rotated, the whole overlap
+    must agree, and unless very many features match it must be as bright: a cropped or framed copy keeps its tones,
+    the same symbol drawn once more on another ground does not.
+    """
+    turned = _orientation(transform) != 0
+    same_frame = frame_distance(a, b, transform) <= (_TURNED_FRAME if turned else _SAME_FRAME)
+    if not same_frame and (
+        inliers < (_PART_TURNED_INLIERS if turned else _PART_INLIERS)
+        or containment(transform) < _PART_INSIDE
+        or _rotation(transform) > _PART_ANGLE
+    ):
+        return 0.0
+    inside, overlap, shift = agreement(a, b, transform)
+    if same_frame:
+        return 0.0 if distance > _FAR_HASH and inside < _FAR_AGREEMENT else max(0.0, inside)
+    if shift > _PART_TONE and inliers < _PART_TONE_INLIERS:
+        return 0.0
+    return max(0.0, min(inside, overlap) - _PART_HANDICAP)
+
+
+# Alignment: affine maps float64 (2, 3) from the unit coordinates of a to those of b ---------------------------------
+
+
+@functools.cache
+def _turns() -> tuple[NDArray[np.float64], ...]:
+    """The eight orientations as maps (3, 3) of the unit square onto itself.
+
+    Number o takes a picture's places to those of another whose hash, turned by o (`candidates.orientations`), is equal.
+    """
+    mirror = np.array([[-1.0, 0, 1], [0, 1, 0], [0, 0, 1]])
+    flip = np.array([[1.0, 0, 0], [0, -1, 1], [0, 0, 1]])
+    transpose = np.array([[0.0, 1, 0], [1, 0, 0], [0, 0, 1]])
+    steps = ((1, mirror), (2, flip), (4, transpose))
+    maps = []
+    for o in range(8):
+        turn = np.eye(3)
+        for bit, step in steps:
+            turn = step @ turn if o & bit else turn
+        maps.append(turn)
+    return tuple(maps)
+
+
+def _from_unit(box: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The map (3, 3) of the unit square onto `box` (left, top, right, bottom)."""
+    left, top, right, bottom = box
+    return np.array([[right - left, 0, left], [0, bottom - top, top], [0, 0, 1]])
+
+
+def align_by_hash(a: Picture, b: Picture, orientation: int, kinds: tuple[int, int]) -> NDArray[np.float64]:
+    """The map that a match of hashes means: whole pictures or the pictures inside their borders, turned."""
+    box_a = a.boxes[1].astype(np.float64) if kinds[0] else _UNIT
+    box_b = b.boxes[1].astype(np.float64) if kinds[1] else _UNIT
+    full: NDArray[np.float64] = _from_unit(box_b) @ _turns()[orientation] @ np.linalg.inv(_from_unit(box_a))
+    return full[:2]
+
+
+def match(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Indices int64 (m, 2) of descriptors that are each other's nearest and nearer than 0.85 x the second nearest."""
+    if len(a) < 3 or len(b) < 3:
+        return np.zeros((0, 2), np.int64)
+    distance = np.maximum((a * a).sum(1)[:, None] + (b * b).sum(1)[None] - 2 * (a @ b.T), 0)
+    rows, best = np.arange(len(a)), distance.argmin(axis=1)
+    nearest = distance[rows, best]
+    second = np.partition(distance, 1, axis=1)[:, 1]
+    good = (nearest < _MATCH_RATIO**2 * second) & (distance.argmin(axis=0)[best] == rows)
+    return np.stack([rows[good], best[good]], axis=1)
+
+
+def align_by_features(a: Picture, b: Picture, mirror: bool) -> tuple[NDArray[np.float64] | None, int]:
+    """The map that most matches of local features follow (RANSAC), and how many; None where there is none in reason.
+
+    `mirror` looks for a mirrored copy: the descriptors of `a` are mirrored by moving their bins.
+    """
+    import cv2
+
+    ours = (a.descriptors[:, MIRRORED_BINS] if mirror else a.descriptors).astype(np.float32)
+    pairs = match(ours, b.descriptors.astype(np.float32))
+    if len(pairs) < _LEAST_INLIERS:
+        return None, 0
+    cv2.setRNGSeed(0)
+    transform, inliers = cv2.estimateAffine2D(
+        a.points[pairs[:, 0], :2].astype(np.float64),
+        b.points[pairs[:, 1], :2].astype(np.float64),
+        method=cv2.RANSAC,
+        ransacReprojThreshold=_REPROJECTION,
+        maxIters=500,
+        confidence=0.99,
+        refineIters=5,
+    )
+    if transform is None or int(inliers.sum()) < _LEAST_INLIERS:
+        return None, 0
+    large, small = np.linalg.svd(transform[:, :2], compute_uv=False)
+    reversed_ = np.linalg.det(transform[:, :2]) < 0
+    if large > 5 or small < 0.2 or large / small > 2.5 or reversed_ != mirror:
+        return None, 0
+    return transform.astype(np.float64), int(inliers.sum())
+
+
+def _corners(box: NDArray[np.float64]) -> NDArray[np.float64]:
+    left, top, right, bottom = box
+    return np.array([[left, right, left, right], [top, top, bottom, bottom], [1, 1, 1, 1]])
+
+
+def _orientation(transform: NDArray[np.float64]) -> int:
+    """The nearest of the eight orientations."""
+    linear = transform[:, :2] / np.sqrt(abs(np.linalg.det(transform[:, :2])))
+    return int(np.argmin([np.abs(linear - turn[:2, :2]).max() for turn in _turns()]))
+
+
+def _rotation(transform: NDArray[np.float64]) -> float:
+    """Degrees, 0..45, between the map's rotation and the nearest quarter turn."""
+    u, _, v = np.linalg.svd(transform[:, :2])
+    cosine, sine = (u @ v)[0, 0], (u @ v)[1, 0]
+    return float(abs((np.degrees(np.arctan2(sine, cosine)) + 45) % 90 - 45))
+
+
+def frame_distance(a: Picture, b: Picture, transform: NDArray[np.float64]) -> float:
+    """How far the map is from taking one frame onto the other, in any orientation: the worst corner, unit coordinates.
+
+    A frame is the whole picture or, on one side, the picture inside its outermost border.
+    """
+    outer_a, outer_b = a.boxes[0].astype(np.float64), b.boxes[0].astype(np.float64)
+    distances = []
+    for box_a, box_b in ((_UNIT, _UNIT), (_UNIT, outer_b), (outer_a, _UNIT)):
+        placed = np.linalg.inv(_from_unit(box_b)) @ np.vstack([transform @ _corners(box_a), np.ones(4)])
+        distances += [np.abs(placed - turn @ _corners(_UNIT)).max() for turn in _turns()]
+    return float(min(distances))
+
+
+def containment(transform: NDArray[np.float64]) -> float:
+    """Share of the smaller picture's area that lies inside the other, 0..1."""
+    import cv2
+
+    ours = (transform @ _corners(_UNIT)).T[[0, 1, 3, 2]].astype(np.float32)
+    theirs = _corners(_UNIT)[:2].T[[0, 1, 3, 2]].astype(np.float32)
+    common, _ = cv2.intersectConvexConvex(ours, theirs)
+    return float(common / max(min(1.0, abs(np.linalg.det(transform[:, :2]))), 1e-9))
+
+
+# Agreement ----------------------------------------------------------------------------------------------------------
+
+
+def agreement(a: Picture, b: Picture, transform: NDArray[np.float64]) -> tuple[float, float, float]:
+    """How far the aligned grey copies agree.
+
+    Local correlation -1..1 inside both pictures' borders, the same over the whole overlap, and there the difference of
+    the mean grey levels, 0..255.
+
+    Both are compared in the frame of the picture that shows less, so that it is never the finer one that is enlarged.
+    """
+    import cv2
+
+    if abs(np.linalg.det(transform[:, :2])) < 1:
+        a, b = b, a
+        transform = cv2.invertAffineTransform(transform).astype(np.float64)
+    scale = np.sqrt(abs(np.linalg.det(transform[:, :2])))
+    pixels = transform.copy()  # of unit coordinates: pixel i has its centre at (i + 0.5) / THUMB
+    pixels[:, 2] = THUMB * transform[:, 2] + 0.5 * (transform[:, 0] + transform[:, 1]) - 0.5
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    size = (THUMB, THUMB)
+    ours = _blur(a.thumb.astype(np.float32), 1.2)
+    reduced = _blur(b.thumb.astype(np.float32), 1.2 * max(1.0, scale))
+    theirs = cv2.warpAffine(reduced, pixels, size, flags=flags, borderMode=cv2.BORDER_REPLICATE).astype(
+        np.float32
+    )
+    inside = (cv2.warpAffine(_mask(b.boxes[1]), pixels, size, flags=flags) > 0.99) & (_mask(a.boxes[1]) > 0)
+    overlap = cv2.warpAffine(np.ones(size, np.float32), pixels, size, flags=flags) > 0.99
+    overlap[[0, -1]] = overlap[:, [0, -1]] = False
+    # A border around the one picture must not bleed into the overlap through the blur.
+    eroded = cv2.erode(overlap.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    shift = abs(float((ours - theirs)[eroded].mean())) if eroded.any() else 255.0
+    return local_correlation(ours, theirs, inside), local_correlation(ours, theirs, eroded), shift
+
+
+def _mask(box: NDArray[np.float32]) -> NDArray[np.float32]:
+    """1 inside the box (unit coordinates) and 0 outside, float32 (THUMB, THUMB)."""
+    mask = np.zeros((THUMB, THUMB), np.float32)
+    left, top, right, bottom = np.round(box * THUMB).astype(int)
+    mask[top:bottom, left:right] = 1
+    return mask
+
+
+def _blur(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    import cv2
+
+    return cv2.GaussianBlur(image, (0, 0), sigma).astype(np.float32, copy=False)
+
+
+def local_correlation(a: NDArray[np.float32], b: NDArray[np.float32], mask: NDArray[np.bool_]) -> float:
+    """Mean over the places under `mask` of the correlation in a Gaussian window (sigma 3.5 pixels), -1..1.
+
+    Places count by the structure that they hold, in either picture alike. Brightness and contrast cancel out place by
+    place; `_NOISE` (grey levels squared) keeps flat places from correlating by chance. 0 where under 2 % is masked.
+    """
+    m = mask.astype(np.float32)
+    if m.mean() < 0.02:
+        return 0.0
+
+    window = functools.partial(_blur, sigma=3.5)
+    weight = window(m) + 1e-6
+    mean_a, mean_b = window(a * m) / weight, window(b * m) / weight
+    var_a = np.maximum(window(a * a * m) / weight - mean_a * mean_a, 0)
+    var_b = np.maximum(window(b * b * m) / weight - mean_b * mean_b, 0)
+    both = window(a * b * m) / weight - mean_a * mean_b
+    correlation = both / np.sqrt((var_a + _NOISE) * (var_b + _NOISE))
+    structure = sum(v * m / max(float((v * m).sum()), 1e-6) for v in (var_a, var_b)) / 2
+    return float((correlation * structure).sum())

@@ -1,0 +1,57 @@
+"""Maps over many items in worker processes.
+
+Stages hand their per-item work to `map_chunks` and never see processes, so a cluster engine can take the place
+of this one. Results come back in the order of the items, whatever the number of workers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Progress = Callable[[int, int], None]
+"""Called with (items done, items in all) now and then."""
+
+
+def silent(done: int, total: int) -> None:
+    """A `Progress` that shows nothing."""
+
+
+def default_workers() -> int:
+    """Number of processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def map_chunks(
+    function: Callable[[Sequence[Item]], Result],
+    items: Sequence[Item],
+    *,
+    workers: int | None = None,
+    chunk: int = 64,
+    progress: Progress = silent,
+) -> Iterator[Result]:
+    """Yield `function(items[i:i + chunk])` for each chunk, in order.
+
+    `function` must be importable (a module's function, or a `functools.partial` of one). With one worker, or one
+    chunk, it runs in this process. Memory holds a few chunks a worker at a time.
+    """
+    starts = range(0, len(items), chunk)
+    count = default_workers() if workers is None else max(1, workers)
+    progress(0, len(items))
+    if count == 1 or len(starts) <= 1:
+        for start in starts:
+            yield function(items[start : start + chunk])
+            progress(min(start + chunk, len(items)), len(items))
+        return
+    from joblib import Parallel, delayed
+
+    parallel = Parallel(n_jobs=count, return_as="generator", pre_dispatch=4 * count, batch_size=1)
+    work = (delayed(function)(items[start : start + chunk]) for start in starts)
+    for start, result in zip(starts, parallel(work), strict=True):
+        yield result
+        progress(min(start + chunk, len(items)), len(items))

@@ -1,0 +1,110 @@
+"""How many of a folder's pictures are photographs, estimated before any one of them is judged.
+
+The head says of each picture how likely it would be as a photograph, as a drawing and as a painting. Expectation
+maximisation finds the shares of the three that explain the folder best (prior shift: Saerens, Latinne & Decaestecker,
+Neural Computation 14, 2002); the likelihood along the share of photographs gives its interval and the test for none.
+A head errs on pictures of a kind that it has not seen, so some drawings and more of the paintings count as able to
+look like photographs, however sure the head is: `CONFUSION`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+KINDS = ("photo", "drawing", "painting")
+"""The columns of evidence and of shares, in this order."""
+
+CONFUSION = (0.0, 0.004, 0.03)
+"""Share of each kind that looks like a photograph to the head on packages that it was not trained on."""
+
+_ENOUGH = 5_000
+"""Pictures that the shares are estimated from; of more, evenly chosen ones."""
+
+_DROP = 1.92
+"""Fall of the log-likelihood at the ends of a 95 % interval (half of chi-square's quantile, one degree of freedom)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Contamination:
+    """Estimated make-up of a folder, as shares 0..1 of its pictures.
+
+    `photo` with its 95 % interval `low`..`high`, `drawing`, `painting`; `present` says whether the folder cannot be
+    explained without photographs.
+    """
+
+    photo: float
+    low: float
+    high: float
+    drawing: float
+    painting: float
+    present: bool
+
+    def sentence(self) -> str:
+        """The estimate in words."""
+        share = f"Estimated share of photographs: {self.photo:.1%} (95 % interval {self.low:.1%} to {self.high:.1%})"
+        tail = "." if self.present else "; the folder can be explained without any, so nothing is removed."
+        painterly = (
+            f" About {self.painting:.0%} look painted: there the filter is less sure."
+            if self.painting > 0.25
+            else ""
+        )
+        return share + tail + painterly
+
+
+def likelihoods(evidence: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Relative likelihoods float64 (N, 3) from the head's log-likelihoods (N, 3), with the head's own errors allowed for."""
+    shifted = evidence.astype(np.float64) - evidence.max(axis=1, keepdims=True, initial=-np.inf)
+    raw = np.exp(shifted)
+    error = np.array(CONFUSION)
+    return (1 - error) * raw + error * raw[:, :1]
+
+
+def estimate(evidence: NDArray[np.float32]) -> Contamination:
+    """The make-up of a folder from the evidence (N, 3) of its pictures; no pictures count as no photographs."""
+    if not len(evidence):
+        return Contamination(0.0, 0.0, 1.0, 1.0, 0.0, False)
+    chosen = np.linspace(0, len(evidence) - 1, min(len(evidence), _ENOUGH)).astype(int)
+    given = likelihoods(evidence[chosen])
+    grid = np.concatenate([[0.0], np.geomspace(5e-4, 0.05, 25), np.linspace(0.06, 1.0, 48)])
+    fits = [_profile(given, share) for share in grid]
+    heights = np.array([height for height, _ in fits])
+    best = int(heights.argmax())
+    inside = grid[heights >= heights[best] - _DROP]
+    painting = fits[best][1] * (1 - grid[best])
+    return Contamination(
+        photo=float(grid[best]),
+        low=float(inside.min()),
+        high=float(inside.max()),
+        drawing=float(1 - grid[best] - painting),
+        painting=float(painting),
+        present=bool(heights[best] - heights[0] > _DROP),
+    )
+
+
+def _profile(given: NDArray[np.float64], share: float) -> tuple[float, float]:
+    """Greatest log-likelihood with this share of photographs, and the share of paintings among the rest there."""
+    painting = 0.5
+    for _ in range(200):
+        rest = given[:, 1] * (1 - painting) + given[:, 2] * painting
+        total = share * given[:, 0] + (1 - share) * rest
+        weight = (1 - share) * given[:, 2] * painting / total
+        mass = (1 - share) * rest / total
+        # One picture of each kind is granted, so that a share never sticks at zero.
+        moved = (weight.sum() + 0.5) / (mass.sum() + 1)
+        if abs(moved - painting) < 1e-5:
+            break
+        painting = float(moved)
+    return float(np.log(total).sum()), painting
+
+
+def posteriors(evidence: NDArray[np.float32], made_of: Contamination) -> NDArray[np.float64]:
+    """Probability float64 (N,) that each picture is a photograph, in a folder of that make-up."""
+    shares = np.array([made_of.photo, made_of.drawing, made_of.painting])
+    joint = likelihoods(evidence) * shares
+    return joint[:, 0] / joint.sum(axis=1)

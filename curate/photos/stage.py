@@ -1,0 +1,83 @@
+"""The stage `filter-photos`: the tables `embeddings` and `photos` from the table `files`."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from curate.photos.contamination import KINDS, Contamination, estimate
+from curate.photos.decision import decide
+from curate.photos.head import load_head
+from curate.photos.look import update_embeddings
+from curate.tables import EMBEDDINGS
+
+if TYPE_CHECKING:
+    from curate.pipeline import Context
+    from curate.workspace import Workspace
+
+VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoSettings:
+    """How photographs are looked for.
+
+    encoder : whose vectors the embeddings table holds (see `curate.encoders.load_encoder`); the photo filter itself always
+        reads the built-in one.
+    min_confidence : how sure the filter must be of a photograph before it removes it, 0.5..1.
+    """
+
+    encoder: str = "builtin"
+    min_confidence: float = 0.9
+
+
+def run(context: Context, settings: PhotoSettings) -> dict[str, pd.DataFrame]:
+    """Look at every readable picture that is new, then score and decide; returns `embeddings` and `photos`.
+
+    Raises UserError for an encoder that cannot be had.
+    """
+    files = context.read("files")
+    embeddings = update_embeddings(
+        files,
+        _known(context.workspace, settings.encoder),
+        settings.encoder,
+        os.fspath(context.workspace.root),
+        workers=context.workers,
+        progress=context.progress,
+    )
+    photos, share = find_photos(files, embeddings, settings)
+    context.say(summary(photos, share))
+    return {"embeddings": embeddings, "photos": photos}
+
+
+def find_photos(
+    files: pd.DataFrame, embeddings: pd.DataFrame, settings: PhotoSettings
+) -> tuple[pd.DataFrame, Contamination]:
+    """The table `photos` from the tables `files` and `embeddings`, and the folder's estimated share of photographs.
+
+    The share is estimated over contents, so that ten copies of one picture count once.
+    """
+    head = load_head()
+    cues = np.array(embeddings["cues"].tolist(), np.float32).reshape(len(embeddings), -1)
+    evidence = head.evidence(cues) if len(cues) else np.zeros((0, len(KINDS)), np.float32)
+    share = estimate(evidence)
+    return decide(files, embeddings["content"], evidence, share, settings.min_confidence), share
+
+
+def summary(photos: pd.DataFrame, share: Contamination) -> str:
+    """What was found, in a sentence or two."""
+    counts = photos["photo_verdict"].value_counts()
+    found, unsure = int(counts.get("photo", 0)), int(counts.get("unsure", 0))
+    text = f"{found} of {len(photos)} pictures look like photographs, {unsure} need a look."
+    return f"{text} {share.sentence()}"
+
+
+def _known(workspace: Workspace, encoder: str) -> pd.DataFrame:
+    origin = workspace.origin("embeddings")
+    if origin is None or origin.version != VERSION or origin.settings.get("encoder") != encoder:
+        return EMBEDDINGS.empty()
+    return workspace.read("embeddings")

@@ -1,0 +1,1 @@
+"""The stages of one module each: functions from tables to tables. `curate.pipeline` knows their order."""

@@ -1,0 +1,131 @@
+"""From the stages' decisions to one plan: what would happen to each file, and why, before anything happens.
+
+The plan is a table that anyone can read. Nothing here touches a file; `curate.journal` carries the plan out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from curate.images import REASONS
+from curate.pipeline import Context
+from curate.tables import PLAN
+
+VERSION = 1
+
+Row = dict[Hashable, Any]
+
+_FROM_FILES = ("path", "content", "size", "mtime_ns", "label")
+
+UNJUDGED = frozenset({"permission", "vanished", "io_error", "too_large"})
+"""Reasons for which a file could not be read that say nothing against its picture: a person should look."""
+
+
+@dataclass(frozen=True)
+class PlanSettings:
+    """The plan has no settings: every choice was made by the stages before it."""
+
+
+def run(context: Context, settings: PlanSettings) -> dict[str, pd.DataFrame]:
+    """The stage: files, duplicates, photos -> plan."""
+    return {"plan": plan_files(context.read("files"), context.read("duplicates"), context.read("photos"))}
+
+
+def plan_files(files: pd.DataFrame, duplicates: pd.DataFrame, photos: pd.DataFrame) -> pd.DataFrame:
+    """One row a file of `files`, with the columns of `curate.tables.PLAN`, sorted by path.
+
+    The first that holds decides:
+
+    1. Unreadable: remove; where that says nothing against the picture (`UNJUDGED`): review.
+    2. A duplicate of a file that stays: remove.
+    3. A photograph: remove.
+    4. A duplicate whose keeper goes (as a photograph, say) and which does not go itself: review, so it stays. It was
+       compared with the keeper alone, so nothing says that another file of the group stands for it.
+    5. What dedup or the photo filter wants a person to see: review.
+    6. Anything else: keep.
+    """
+    listed: list[Row] = files[[*_FROM_FILES, "status", "reason"]].to_dict("records")
+    copies = _by_path(duplicates[["path", "keeper", "action", "reason", "score"]])
+    photo = _by_path(photos[["path", "action", "reason", "photo_score"]])
+    staying = {
+        row["path"]
+        for row in listed
+        if row["status"] == "ok"
+        and copies.get(row["path"], {}).get("action") != "remove"
+        and photo.get(row["path"], {}).get("action") != "remove"
+    }
+    rows = []
+    for row in listed:
+        action, stage, reason, score, other = _decide(
+            row, copies.get(row["path"]), photo.get(row["path"]), staying
+        )
+        rows.append(
+            {name: row[name] for name in _FROM_FILES}
+            | {"action": action, "stage": stage, "reason": reason, "score": score, "other": other}
+        )
+    frame = pd.DataFrame(rows, columns=list(PLAN.columns)).astype(
+        {"score": "float32", "size": "int64", "mtime_ns": "int64"}
+    )
+    return frame.sort_values("path", kind="stable").reset_index(drop=True)
+
+
+def _by_path(frame: pd.DataFrame) -> dict[str, Row]:
+    """The rows of a table by their path."""
+    return {row["path"]: row for row in frame.to_dict("records")}
+
+
+def _decide(
+    file: Row, copy: Row | None, photo: Row | None, staying: set[str]
+) -> tuple[str, str, str, float, str]:
+    """Action, stage, reason, score and other file of one file: the rules of `plan_files` in their order."""
+    if file["status"] != "ok":
+        action = "review" if file["reason"] in UNJUDGED else "remove"
+        return action, "scan", describe_unreadable(file["reason"]), 1.0, ""
+    duplicate = copy is not None and copy["action"] == "remove"
+    if copy is not None and duplicate and copy["keeper"] in staying:
+        return "remove", "dedup", copy["reason"], copy["score"], copy["keeper"]
+    if photo is not None and photo["action"] == "remove":
+        return "remove", "filter-photos", photo["reason"], photo["photo_score"], ""
+    if copy is not None and duplicate:
+        reason = f"a copy of {copy['keeper']}, which is not kept; this file was not found to be a photograph, so it stays"
+        return "review", "dedup", reason, copy["score"], ""
+    if copy is not None and copy["action"] == "review":
+        return "review", "dedup", copy["reason"], copy["score"], ""
+    if photo is not None and photo["action"] == "review":
+        return "review", "filter-photos", photo["reason"], photo["photo_score"], ""
+    return "keep", "", "", 0.0, ""
+
+
+def describe_unreadable(code: str) -> str:
+    """A reason code of `curate.images.REASONS` in words."""
+    return f"unreadable: {REASONS.get(code, code)}"
+
+
+def summary(plan: pd.DataFrame) -> dict[str, Any]:
+    """What the plan would do, in numbers of files and bytes.
+
+    Returns `{"files", "bytes"}` of the whole, and the same pair under `actions` (keep, remove, review), under
+    `removed` and `review` (by the stage that decided) and under `labels` (each label, by action). Only what occurs
+    is listed, but for the three actions, which always are.
+    """
+
+    def tally(rows: pd.DataFrame) -> dict[str, int]:
+        return {"files": len(rows), "bytes": int(rows["size"].sum())}
+
+    def by_stage(action: str) -> dict[str, dict[str, int]]:
+        rows = plan[plan["action"] == action]
+        return {str(stage): tally(part) for stage, part in rows.groupby("stage", sort=True)}
+
+    return tally(plan) | {
+        "actions": {action: tally(plan[plan["action"] == action]) for action in ("keep", "remove", "review")},
+        "removed": by_stage("remove"),
+        "review": by_stage("review"),
+        "labels": {
+            str(label): {str(action): tally(part) for action, part in rows.groupby("action", sort=True)}
+            for label, rows in plan.groupby("label", sort=True)
+        },
+    }

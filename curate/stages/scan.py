@@ -1,0 +1,417 @@
+"""Walk a folder and measure each file once: the table `files`.
+
+The walk lists what is there; what the workspace knows already (same path, size and time of change) is taken over; the
+rest is read in worker processes, each file once: hash of its bytes, facts of its header, measures of its pixels. What
+was read is put aside in the workspace every other second, so a killed scan goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import io
+import json
+import os
+import shutil
+import stat
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from curate import images, measures
+from curate.engine import map_chunks
+from curate.errors import UserError
+from curate.tables import FILES, path_from_text, path_to_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from curate.pipeline import Context
+    from curate.workspace import Workspace
+
+VERSION = 1
+
+Row = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class ScanSettings:
+    """Nothing to set: a scan measures the same of every folder."""
+
+
+def run(context: Context, settings: ScanSettings) -> dict[str, pd.DataFrame]:
+    """Scan the workspace's folder; returns the table `files`.
+
+    Raises UserError where the folder holds no picture or may not be read.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    root = os.fspath(context.workspace.root)
+    found = walk(root)
+    if not found.files:
+        raise _no_pictures(root, found)
+    parts = _Parts(context.workspace)
+    listing = pd.DataFrame(found.files, columns=["path", "size", "mtime_ns"])
+    known = _unchanged(_stored(context.workspace), parts.load(), listing)
+    missing = ~listing["path"].isin(known.column("path").to_pandas())
+    todo = list(listing[missing].itertuples(index=False, name=None))
+    del listing
+    parts.begin()
+    try:
+        for rows in map_chunks(
+            functools.partial(read_rows, root), todo, workers=context.workers, progress=context.progress
+        ):
+            parts.add(rows)
+    finally:
+        parts.flush()
+    frame: pd.DataFrame = pa.concat_tables([known, parts.load()]).to_pandas()
+    frame = frame.sort_values("path", kind="stable").reset_index(drop=True)
+    if not ((frame["status"] == "ok") | (frame["path"].map(_suffix) != "")).any():
+        parts.remove()
+        raise _no_pictures(root, found)
+    context.say(_summary(frame, known.num_rows, found))
+    parts.remove()
+    return {"files": frame}
+
+
+# Walking -------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Walk:
+    """What lies below a folder.
+
+    `files`: (path as text, size in bytes, time of change in nanoseconds) of each file to be read, sorted by path;
+    `left_out`: how many entries of each kind were left out; `suffixes`: the endings of the files of kind `other`.
+    """
+
+    files: list[tuple[str, int, int]] = dataclasses.field(default_factory=list)
+    left_out: Counter[str] = dataclasses.field(default_factory=Counter)
+    suffixes: Counter[str] = dataclasses.field(default_factory=Counter)
+
+
+_KINDS = {
+    "hidden": ("hidden file or folder", "hidden files or folders"),
+    "other": ("other file", "other files"),
+    "system": ("file or folder of the system", "files or folders of the system"),
+    "linked": ("linked folder", "linked folders"),
+    "special": ("pipe, socket or device", "pipes, sockets or devices"),
+    "workspace": ("workspace", "workspaces"),
+    "closed": ("folder that may not be read", "folders that may not be read"),
+}
+"""What is left out, and its words for one and for several."""
+
+_SYSTEM = frozenset(
+    {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "$recycle.bin"}
+    | {"system volume information", "@eadir"}
+)
+"""Names, lower case, that operating systems and storage boxes leave in folders."""
+
+
+def walk(root: str) -> Walk:
+    """List the files below `root` that are to be read.
+
+    Hidden entries, the systems' own, special files, workspaces and links to folders are left out; links to files are
+    followed. A file whose name promises no picture is looked at: it is taken if its first bytes are a picture's.
+    Raises UserError where `root` itself may not be read.
+    """
+    found = Walk()
+    folders = [""]
+    while folders:
+        below = folders.pop()
+        try:
+            with os.scandir(f"{root}/{below}") as entries:
+                for entry in entries:
+                    _sort_in(entry, below, found, folders)
+        except OSError as error:
+            if not below:
+                raise UserError(
+                    f"{root}: cannot be read ({error.strerror}).", "Give a folder that you may read."
+                ) from error
+            found.left_out["closed"] += 1
+    found.files.sort()
+    return found
+
+
+def _sort_in(entry: os.DirEntry[str], below: str, found: Walk, folders: list[str]) -> None:
+    """Put one entry of the folder `below` where it belongs."""
+    path = f"{below}/{entry.name}" if below else entry.name
+    if entry.name.startswith("."):
+        found.left_out["hidden"] += 1
+    elif entry.name.lower() in _SYSTEM:
+        found.left_out["system"] += 1
+    elif entry.is_dir(follow_symlinks=False):
+        if entry.name.endswith(".curate") and Path(entry.path, "workspace.json").is_file():
+            found.left_out["workspace"] += 1
+        else:
+            folders.append(path)
+    else:
+        try:
+            about = entry.stat()
+            kind, size, mtime_ns = stat.S_IFMT(about.st_mode), about.st_size, about.st_mtime_ns
+        except OSError:  # a link to nowhere, or gone since: reading it will tell
+            kind, size, mtime_ns = stat.S_IFREG, 0, 0
+        if kind == stat.S_IFDIR:
+            found.left_out["linked"] += 1
+        elif kind != stat.S_IFREG:
+            found.left_out["special"] += 1
+        elif _promises_picture(entry.name) or _begins_as_picture(entry.path):
+            found.files.append((path_to_text(path), size, mtime_ns))
+        else:
+            found.left_out["other"] += 1
+            found.suffixes[path_to_text(_suffix(entry.name))] += 1
+
+
+def _suffix(path: str) -> str:
+    """The ending of a file's name with its dot, lower case; empty where there is none."""
+    stem, dot, end = path.rpartition("/")[2].rpartition(".")
+    return f"{dot}{end.lower()}" if stem and end else ""
+
+
+def _promises_picture(name: str) -> bool:
+    """Whether a file of that name is expected to be a picture: a picture's ending, or none."""
+    suffix = _suffix(name)
+    return not suffix or suffix in images.SUFFIXES
+
+
+def _begins_as_picture(path: str) -> bool:
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except OSError:
+        return False
+    try:
+        return images.has_signature(os.read(handle, images.SIGNATURE_BYTES))
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+
+
+# Reading -------------------------------------------------------------------------------------------------------
+
+
+def read_rows(root: str, files: Sequence[tuple[str, int, int]]) -> list[Row]:
+    """Rows of the table `files` for files as `Walk.files` lists them."""
+    return [read_row(root, *file) for file in files]
+
+
+def read_row(root: str, path: str, size: int, mtime_ns: int) -> Row:
+    """One row of the table `files`: the file is read once, hashed, decoded (JPEG at reduced scale) and measured.
+
+    `size` and `mtime_ns` are those of the walk; the row holds those of the moment when the file was read.
+    """
+    row: Row = {
+        "path": path,
+        "content": "",
+        "size": size,
+        "mtime_ns": mtime_ns,
+        "label": path.partition("/")[0] if "/" in path else "",
+        "status": "ok",
+        "reason": "",
+        "detail": "",
+    }
+    try:
+        data, about = images.read_file(f"{root}/{path_from_text(path)}")
+        row["size"], row["mtime_ns"] = about.st_size, about.st_mtime_ns
+        row["content"] = hashlib.sha256(data).hexdigest()
+        return row | facts(data)
+    except images.Unreadable as error:
+        detail = error.detail.encode("utf-8", "replace").decode()
+        row.update(status="unreadable", reason=error.reason, detail=detail)
+        return row | _NO_FACTS
+
+
+_NO_FACTS: Row = {
+    "width": 0,
+    "height": 0,
+    "mode": "",
+    "format": "",
+    "frames": 0,
+    "orientation": 1,
+    "transparency": None,
+    **dict.fromkeys(measures.NAMES),
+}
+
+
+def facts(data: bytes) -> Row:
+    """Facts of the header and measures of the pixels of a file's bytes: the columns of `files` from `width` on.
+
+    Raises Unreadable.
+    """
+    image = images.open_image(data, at_least=measures.SHORT_SIDE)
+    width, height = image.info["stored_size"]
+    turn = images.orientation(image)
+    if turn >= 5:  # these turn by a quarter
+        width, height = height, width
+    return {
+        "width": width,
+        "height": height,
+        "mode": image.mode,
+        "format": "JPEG" if image.format == "MPO" else image.format,
+        "frames": _frames(data, image),
+        "orientation": turn,
+        "transparency": _transparency(image),
+        **measures.measure(images.to_rgb(image)),
+    }
+
+
+def _frames(data: bytes, image: Image.Image) -> int:
+    """Number of frames, as far as they can be found; 1 for the several pictures of a camera's JPEG."""
+    if image.format == "MPO":
+        return 1
+    if image.format in ("GIF", "TIFF"):  # counting moves on in the file and forgets the decoded frame
+        try:
+            return int(getattr(Image.open(io.BytesIO(data)), "n_frames", 1))
+        except Exception:  # damaged behind the first frame, which is all that is used
+            return 1
+    return int(getattr(image, "n_frames", 1))
+
+
+def _transparency(image: Image.Image) -> float:
+    """Share of pixels with alpha below one half, 0..1."""
+    if not images.has_alpha(image) or image.mode.startswith("I"):
+        return 0.0
+    alpha = (image if image.mode in ("RGBA", "LA") else image.convert("RGBA")).getchannel("A")
+    return sum(alpha.histogram()[:128]) / (alpha.width * alpha.height)
+
+
+# What is known already -----------------------------------------------------------------------------------------
+
+_PASSING = ("permission", "vanished", "changed", "io_error")
+"""Reasons that may be gone at the next look though size and time of change are the same."""
+
+
+def _stored(workspace: Workspace) -> pa.Table:
+    """The rows of the last scan that ended, if this version of the scan made them."""
+    import pyarrow.parquet as pq
+
+    origin = workspace.origin("files")
+    if origin is None or origin.version != VERSION:
+        return FILES.arrow_schema().empty_table()
+    return pq.read_table(workspace.path / "files.parquet").replace_schema_metadata(None)
+
+
+def _unchanged(stored: pa.Table, parts: pa.Table, listing: pd.DataFrame) -> pa.Table:
+    """Rows that still hold: of files listed with the same size and time of change. A part outdoes the stored table."""
+    import pandas as pd
+    import pyarrow as pa
+
+    rows = pa.concat_tables([stored, parts])
+    keys = rows.select(["path", "size", "mtime_ns", "reason"]).to_pandas()
+    keys["row"] = range(len(keys))
+    keys = keys[~keys["reason"].isin(_PASSING)].drop_duplicates("path", keep="last")
+    same = pd.merge(keys, listing, on=["path", "size", "mtime_ns"])
+    return rows.take(pa.array(same["row"].sort_values().to_numpy()))
+
+
+class _Parts:
+    """Rows that a scan has read so far, in small Parquet files in the workspace, until it ends well."""
+
+    _ROWS = 2048
+    _SECONDS = 2.0
+    _FOLDER = "scan.parts"
+    _MARK = json.dumps({"scan": VERSION, "schema": FILES.version}).encode()
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.folder = workspace.path / self._FOLDER
+        self.first = 0  # number of the first part that `load` gives
+        self.next = 0  # number of the part to be written next
+        self.rows: list[Row] = []
+        self.flushed = time.monotonic()
+
+    def load(self) -> pa.Table:
+        """The rows of the parts: before `begin` what a killed scan left, after it what this one has put aside."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        tables = [FILES.arrow_schema().empty_table()]
+        for file in sorted(self.folder.glob("*.parquet")):
+            number = int(file.stem) if file.stem.isdecimal() else -1
+            self.next = max(self.next, number + 1)
+            if number < self.first:
+                continue
+            try:
+                table = pq.read_table(file)
+            except (pa.ArrowException, OSError):
+                continue
+            if (table.schema.metadata or {}).get(b"curate") == self._MARK:
+                tables.append(table.replace_schema_metadata(None))
+        return pa.concat_tables(tables)
+
+    def begin(self) -> None:
+        """From now on rows are this scan's own."""
+        self.first = self.next
+        self.flushed = time.monotonic()
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Take rows, and put them on disk now and then."""
+        self.rows.extend(rows)
+        if len(self.rows) >= self._ROWS or time.monotonic() - self.flushed > self._SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Put the rows taken so far on disk."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if self.rows:
+            schema = FILES.arrow_schema().with_metadata({b"curate": self._MARK})
+            with self.workspace.replacing(f"{self._FOLDER}/{self.next:06d}.parquet") as temporary:
+                self.folder.mkdir(exist_ok=True)
+                pq.write_table(pa.Table.from_pylist(self.rows, schema), temporary)
+            self.rows = []
+            self.next += 1
+        self.flushed = time.monotonic()
+
+    def remove(self) -> None:
+        """The scan has ended well."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+# Telling -------------------------------------------------------------------------------------------------------
+
+
+def _left_out(found: Walk) -> str:
+    """What was left out, in words; empty for nothing."""
+    words = []
+    for kind, names in _KINDS.items():
+        if count := found.left_out[kind]:
+            ends = ""
+            if kind == "other":
+                common = sorted(found.suffixes.items(), key=lambda item: (-item[1], item[0]))[:3]
+                ends = f" ({', '.join(f'{number:,} {suffix}' for suffix, number in common)})"
+            words.append(f"{count:,} {names[count > 1]}{ends}")
+    return ", ".join(words)
+
+
+def _summary(frame: pd.DataFrame, known: int, found: Walk) -> str:
+    """One sentence on what the scan found."""
+    reasons = Counter(frame.loc[frame["status"] != "ok", "reason"])
+    bad = reasons.total()
+    text = f"{len(frame):,} {'picture' if len(frame) == 1 else 'pictures'}"
+    if bad:
+        each = ", ".join(f"{count:,} {reason}" for reason, count in sorted(reasons.items()))
+        text += f", {bad:,} of them unreadable ({each})"
+    if known:
+        text += f", {known:,} unchanged since they were last read"
+    left = _left_out(found)
+    return f"{text}; left out: {left}." if left else f"{text}."
+
+
+def _no_pictures(root: str, found: Walk) -> UserError:
+    holds = _left_out(found)
+    if found.files:
+        count = len(found.files)
+        holds = f"{count:,} {'file' if count == 1 else 'files'} without an ending that {'is' if count == 1 else 'are'} no picture{', ' if holds else ''}{holds}"
+    return UserError(
+        f"{root}: holds no pictures: {holds or 'it is empty'}.",
+        "Give a folder with pictures in it (.jpg, .png, .webp, .gif, ...), best in one folder a class.",
+    )

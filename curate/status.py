@@ -1,0 +1,70 @@
+"""What is done in a workspace, what is stale, what is planned: a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from curate.pipeline import STAGES, staleness
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from curate.workspace import Workspace
+
+
+def _files(files: pd.DataFrame) -> str:
+    classes = files.label[files.label != ""].nunique()
+    return f"{len(files):,} files, {classes} classes, {(files.status != 'ok').sum():,} unreadable"
+
+
+def _duplicates(duplicates: pd.DataFrame) -> str:
+    conflicts = duplicates.group[duplicates.conflict].nunique()
+    removable = (duplicates.action == "remove").sum()
+    return f"{duplicates.group.nunique():,} groups, {removable:,} copies to remove, {conflicts:,} label conflicts"
+
+
+def _photos(photos: pd.DataFrame) -> str:
+    counts = photos.photo_verdict.value_counts()
+    return f"{counts.get('photo', 0):,} photographs, {counts.get('unsure', 0):,} unsure"
+
+
+def _splits(splits: pd.DataFrame) -> str:
+    counts = splits.split.value_counts()
+    return ", ".join(f"{counts.get(name, 0):,} {name}" for name in ("train", "val", "test", "out"))
+
+
+def _balance(balance: pd.DataFrame) -> str:
+    return f"{len(balance):,} training pictures, {balance['copies'].sum():,} drawn an epoch"
+
+
+def _problems(problems: pd.DataFrame) -> str:
+    return f"{len(problems):,} problems, {(problems.severity == 'high').sum():,} of them grave"
+
+
+def _plan(plan: pd.DataFrame) -> str:
+    gone = plan[plan.action == "remove"]
+    return f"{len(gone):,} files to remove ({gone['size'].sum() / 1e6:,.1f} MB), {(plan.action == 'review').sum():,} to review"
+
+
+_WORDS: dict[str, Callable[[pd.DataFrame], str]] = {
+    "files": _files,
+    "duplicates": _duplicates,
+    "photos": _photos,
+    "splits": _splits,
+    "balance": _balance,
+    "problems": _problems,
+    "plan": _plan,
+}
+
+
+def status(workspace: Workspace) -> list[tuple[str, str, str]]:
+    """One (stage, state, what it found) for each stage; the state is done, stale or not run.
+
+    Files that changed since the last scan are not seen here: only a scan looks.
+    """
+    rows = []
+    for name, state in staleness(workspace).items():
+        table = STAGES[name].outputs[-1]
+        rows.append((name, state, _WORDS[table](workspace.read(table)) if workspace.has(table) else ""))
+    return rows

@@ -1,0 +1,287 @@
+"""Where the tables of a folder live, who may write them, and what is stale.
+
+A workspace is a folder `NAME.curate` beside the user's folder `NAME` (or wherever `--workspace` says). A table is
+written to a temporary file in it, flushed to disk and renamed, so a reader sees the old table or the new one and
+never half of one. The file's metadata say which settings and which inputs it was made from: that is how a stage
+knows whether it is fresh.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curate.errors import Locked, UserError
+from curate.tables import TABLES, path_from_text, path_to_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MARK = "workspace.json"
+_KEY = b"curate"
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """What a stored table was made from.
+
+    `settings` are the stage's own; `inputs` maps each input table to its digest; `digest` is that of this table's
+    rows; `version` that of the stage's algorithm.
+    """
+
+    settings: dict[str, Any]
+    inputs: dict[str, str]
+    digest: str
+    version: int
+
+
+class Workspace:
+    """The tables of one folder.
+
+    Parameters
+    ----------
+    root : the user's folder.
+    path : the workspace's folder; by default `NAME.curate` beside `root`.
+    """
+
+    def __init__(self, root: str | Path, path: str | Path | None = None) -> None:
+        self.root = Path(root).absolute()
+        self.path = (
+            Path(path).absolute() if path is not None else self.root.with_name(self.root.name + ".curate")
+        )
+
+    @classmethod
+    def open(cls, root: str | Path, path: str | Path | None = None) -> Workspace:
+        """The workspace of the folder `root`, made if there is none. Raises UserError where that cannot be."""
+        root = Path(root)
+        if not root.exists():
+            raise UserError(
+                f"{root}: there is no such folder.", "Check the path; it is taken from the current folder."
+            )
+        if not root.is_dir():
+            raise UserError(f"{root}: is a file, not a folder.", "Give the folder that holds the pictures.")
+        workspace = cls(root.resolve(), path)
+        if workspace.path == workspace.root or workspace.root in workspace.path.parents:
+            raise UserError(
+                f"{workspace.path}: a workspace cannot lie inside the folder that it describes.",
+                "Give another place with --workspace.",
+            )
+        workspace._create()
+        return workspace
+
+    @classmethod
+    def find(cls, place: str | Path, path: str | Path | None = None) -> Workspace | None:
+        """The workspace that exists at `place` (a workspace, or a folder with one beside it); None if there is none."""
+        place = Path(place)
+        if path is None and (place / _MARK).is_file():
+            try:
+                root = path_from_text(json.loads((place / _MARK).read_text(encoding="utf-8"))["root"])
+            except (ValueError, KeyError, OSError) as error:
+                raise UserError(
+                    f"{place / _MARK}: cannot be read ({error}).",
+                    "Make the workspace anew with `curate scan DIR`.",
+                ) from error
+            beside = place.absolute().with_name(place.absolute().name.removesuffix(".curate"))
+            # A folder moved together with its workspace is still found.
+            return cls(root if Path(root).is_dir() or not beside.is_dir() else beside, place)
+        workspace = cls(place.resolve(), path)
+        return workspace if (workspace.path / _MARK).is_file() else None
+
+    def _create(self) -> None:
+        made = not self.path.exists()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not (self.path / _MARK).is_file():
+                self.write_bytes(_MARK, json.dumps({"root": path_to_text(str(self.root))}).encode())
+        except (PermissionError, FileExistsError, NotADirectoryError) as error:
+            if made:
+                with contextlib.suppress(OSError):
+                    self.path.rmdir()
+            raise UserError(
+                f"{self.path}: the workspace cannot be written ({error.strerror}).",
+                "Give a folder that you may write to with --workspace W.",
+            ) from error
+        except OSError as error:
+            if error.errno == errno.EROFS:
+                raise UserError(
+                    f"{self.path}: the workspace cannot be written ({error.strerror}).",
+                    "Give a folder that you may write to with --workspace W.",
+                ) from error
+            raise
+
+    # Writing ---------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the workspace for writing. Raises Locked where another run holds it; a killed run holds nothing."""
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.path / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise Locked(
+                f"{self.path}: another run is at work in this workspace.",
+                "Wait for it to end, or give another place with --workspace.",
+            ) from error
+        try:
+            self._sweep()
+            yield
+        finally:
+            lock.release()
+
+    def _sweep(self) -> None:
+        """Remove what a killed writer left."""
+        for left in self.path.glob(".*.tmp"):
+            with contextlib.suppress(OSError):
+                left.unlink()
+
+    @contextlib.contextmanager
+    def replacing(self, name: str) -> Iterator[Path]:
+        """A path to write to, which takes the place of `name` when the block ends well and is gone when it does not."""
+        temporary = self.path / f".{name.replace('/', '_')}.{os.getpid()}.tmp"
+        target = self.path / name
+        try:
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(target)
+            sync_folder(target.parent)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise UserError(
+                    f"{target}: cannot be written: {error.strerror or 'the disk is full'}. The table before it is untouched.",
+                    "Make room, or give another place with --workspace, then run the same command again.",
+                ) from error
+            raise
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+    def write_bytes(self, name: str, data: bytes) -> Path:
+        """Put `data` into the file `name` of the workspace, all or nothing."""
+        with self.replacing(name) as temporary:
+            temporary.write_bytes(data)
+        return self.path / name
+
+    def write(
+        self,
+        name: str,
+        frame: pd.DataFrame,
+        *,
+        settings: Mapping[str, Any] | None = None,
+        inputs: Mapping[str, str] | None = None,
+        version: int = 1,
+    ) -> str:
+        """Store a table, sorted by its key and brought to its schema; returns the digest of its rows.
+
+        Raises KeyError for an unknown table or a missing column.
+        """
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        table = TABLES[name]
+        ordered = frame.sort_values(list(table.key), kind="stable").reset_index(drop=True)
+        rows = pa.Table.from_pandas(ordered[list(table.columns)], table.arrow_schema(), preserve_index=False)
+        rows = rows.replace_schema_metadata(None).combine_chunks()
+        digest = _digest(rows)
+        origin = {
+            "schema": table.version,
+            "settings": dict(settings or {}),
+            "inputs": dict(inputs or {}),
+            "digest": digest,
+            "version": version,
+        }
+        rows = rows.replace_schema_metadata({_KEY: json.dumps(origin, sort_keys=True).encode()})
+        with self.replacing(f"{name}.parquet") as temporary:
+            pq.write_table(rows, temporary, compression="zstd")
+        return digest
+
+    # Reading ---------------------------------------------------------------------------------------------------
+
+    def has(self, name: str) -> bool:
+        """Whether the table is there, in today's schema."""
+        return self.origin(name) is not None
+
+    def origin(self, name: str) -> Origin | None:
+        """What the stored table was made from; None where there is none, or one of another schema version."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        file = self.path / f"{name}.parquet"
+        try:
+            metadata = pq.read_schema(file).metadata or {}
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (pa.ArrowInvalid, OSError):
+            return None
+        try:
+            found = json.loads(metadata[_KEY])
+            if found.pop("schema") != TABLES[name].version:
+                return None
+            return Origin(**found)
+        except (KeyError, ValueError, TypeError):
+            return None
+
+    def read(self, name: str) -> pd.DataFrame:
+        """The stored table. Raises UserError where it has not been made yet."""
+        import pyarrow.parquet as pq
+
+        if not self.has(name):
+            raise UserError(
+                f"{self.path}: there is no table '{name}' yet.", f"Run `curate run {self.root}` first."
+            )
+        frame: pd.DataFrame = pq.read_table(self.path / f"{name}.parquet").to_pandas()
+        return frame
+
+    def digest(self, name: str) -> str:
+        """Digest of the stored table's rows; empty where there is none."""
+        origin = self.origin(name)
+        return origin.digest if origin else ""
+
+
+def _digest(rows: Any) -> str:
+    """SHA-256 over the rows in Arrow's stream format: the same rows, the same digest."""
+    import pyarrow as pa
+
+    class Sink:
+        def __init__(self) -> None:
+            self.sha = hashlib.sha256()
+            self.closed = False
+
+        def write(self, data: Any) -> int:
+            self.sha.update(data)
+            return len(data)
+
+        def flush(self) -> None: ...
+
+        def close(self) -> None:
+            self.closed = True
+
+    sink = Sink()
+    file = pa.PythonFile(sink, mode="w")
+    with pa.ipc.new_stream(file, rows.schema) as stream:
+        for batch in rows.to_batches(max_chunksize=65536):
+            stream.write_batch(batch)
+    return sink.sha.hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush a folder's entries to disk, where the system can (not on Windows)."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,333 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from classify.data.augmentation import Augmentation
+from classify.data.cache import read_pictures
+from classify.data.dataset import read_dataset
+from classify.data.sampling import draw_epoch
+from classify.data.sources import find_source
+from classify.data.splitting import groups, hold_out
+from classify.settings import AugmentationSettings
+from classify.weights import Preprocessing
+from curate.errors import UserError
+from curate.workspace import Workspace
+
+SIXTEEN = Preprocessing(16)
+OFF = {field: 0.0 for field in AugmentationSettings.__dataclass_fields__ if field != "mixup_alpha"}
+
+
+def noise(seed, side=40):
+    blocks = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)
+    return Image.fromarray(blocks).resize((side, side), Image.Resampling.BICUBIC)
+
+
+def folder_of(root, counts):
+    seed = 0
+    for name, count in counts.items():
+        (root / name).mkdir(parents=True)
+        for index in range(count):
+            noise(seed).save(root / name / f"{index}.png")
+            seed += 1
+    return root
+
+
+# Sources
+
+
+def test_class_folders_without_hidden_ones_and_loose_files(tmp_path):
+    root = folder_of(tmp_path / "set", {"b": 2, "a/inner": 1, ".git": 3, "empty": 0})
+    (root / "readme.txt").write_text("x")
+    (root / "a" / ".hidden.png").write_bytes(b"x")
+    source = find_source(root)
+    assert source.paths == ["a/inner/0.png", "b/0.png", "b/1.png"]
+    assert source.labels == ["a", "b", "b"]
+    assert source.splits is None
+    assert any("'empty' holds no files" in note for note in source.notes)
+    assert any("1 files beside the class folders" in note for note in source.notes)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda root: None, "no such folder"),
+        (lambda root: root.write_text("x"), "is a file, not a folder"),
+        (lambda root: root.mkdir(), "is empty"),
+        (lambda root: (root.mkdir(), noise(0).save(root / "1.png")), "holds 1 files, but no class folders"),
+        (lambda root: folder_of(root, {"a": 0, "b": 0}), "2 class folders hold no files"),
+        (lambda root: folder_of(root, {"a": 3}), "only one class, 'a'"),
+        (lambda root: folder_of(root, {"a": 3, "b": 0}), "only one class, 'a'"),
+        (lambda root: folder_of(root, {"train": 3, "test": 2}), "are parts (test, train), not classes"),
+        (lambda root: folder_of(root, {".a": 3, ".b": 2}), "is empty"),
+    ],
+)
+def test_what_cannot_be_learnt_from_is_said(tmp_path, make, message):
+    root = tmp_path / "set"
+    make(root)
+    with pytest.raises(UserError) as caught:
+        find_source(root)
+    assert message in str(caught.value)
+    assert str(root) in caught.value.message
+    assert caught.value.remedy
+
+
+def curated(tmp_path, splits, balance=None):
+    root = folder_of(tmp_path / "set", {"a": 4, "b": 4})
+    workspace = Workspace.open(root)
+    names = [f"{label}/{index}.png" for label in "ab" for index in range(4)]
+    rows = [
+        {"path": name, "content": name, "label": name[0], "split": split, "group": index, "reason": ""}
+        for index, (name, split) in enumerate(zip(names, splits, strict=True))
+    ]
+    workspace.write("splits", pd.DataFrame(rows))
+    if balance:
+        train = [row for row in rows if row["split"] == "train"]
+        pairs = zip(train, balance, strict=True)
+        frame = [
+            {"path": row["path"], "label": row["label"], "weight": w, "copies": c, "reason": ""}
+            for row, (w, c) in pairs
+        ]
+        workspace.write("balance", pd.DataFrame(frame))
+    return root, workspace
+
+
+SPLITS = ["train", "train", "val", "out", "train", "train", "test", "val"]
+
+
+def test_a_workspace_decides_what_is_used(tmp_path):
+    root, workspace = curated(tmp_path, SPLITS, [(0.5, 1), (0.5, 0), (2.0, 3), (1.0, 1)])
+    for place in (root, workspace.path):
+        source = find_source(place)
+        assert source.paths == ["a/0.png", "a/2.png", "b/0.png", "b/1.png", "b/3.png"]
+        assert source.splits == ["train", "val", "train", "train", "val"]
+        np.testing.assert_array_equal(source.weights[[0, 2, 3]], [0.5, 2, 1])
+        np.testing.assert_array_equal(source.copies[[0, 2, 3]], [1, 3, 1])
+        assert "1 held back for testing, 1 taken out" in source.notes[0]
+    data = read_dataset(find_source(root), SIXTEEN, workers=1)
+    assert (len(data.train), len(data.val)) == (3, 2)
+    np.testing.assert_array_equal(data.train.copies, [1, 3, 1])
+    np.testing.assert_allclose(data.train.weights, np.array([0.5, 2, 1]) * 3 / 3.5, rtol=1e-6)
+
+
+def test_raw_ignores_the_workspace(tmp_path):
+    root, workspace = curated(tmp_path, SPLITS)
+    for place in (root, workspace.path):
+        source = find_source(place, raw=True)
+        assert len(source.paths) == 8
+        assert source.splits is None
+
+
+def test_a_workspace_without_a_split(tmp_path):
+    root = folder_of(tmp_path / "set", {"a": 2, "b": 2})
+    workspace = Workspace.open(root)
+    assert "no split yet" in find_source(root).notes[0]
+    with pytest.raises(UserError, match="curate run"):
+        find_source(workspace.path)
+
+
+def test_a_workspace_with_an_empty_training_part(tmp_path):
+    root, _ = curated(tmp_path, ["val"] * 4 + ["out"] * 4)
+    with pytest.raises(UserError, match="no pictures in the training part"):
+        find_source(root)
+
+
+# Cache and split
+
+
+def test_pictures_are_decoded_once_the_unreadable_skipped_and_named(tmp_path):
+    root = folder_of(tmp_path / "set", {"a": 3, "b": 3})
+    (root / "a" / "1.png").write_bytes(b"words")
+    (root / "b" / "9.png").write_bytes(b"")
+    source = find_source(root)
+    data = read_dataset(source, SIXTEEN, val=0.4, workers=1)
+    assert data.train.images.shape[1:] == (16, 16, 3)
+    assert data.train.images.dtype == np.uint8
+    assert len(data.train) + len(data.val) == 5
+    (note,) = [note for note in data.notes if note.startswith("Skipped")]
+    assert note.startswith("Skipped 2 files")
+    assert "a/1.png" in note
+    assert "b/9.png" in note
+    expected = SIXTEEN.picture(Image.open(root / "a" / "0.png"))
+    everything = np.concatenate([data.train.images, data.val.images])
+    assert (everything == expected).all((1, 2, 3)).any()
+
+
+def test_nothing_readable(tmp_path):
+    root = tmp_path / "set"
+    for name in "ab":
+        (root / name).mkdir(parents=True)
+        (root / name / "1.png").write_bytes(b"words")
+    with pytest.raises(UserError, match="none of its 2 files"):
+        read_dataset(find_source(root), SIXTEEN, workers=1)
+
+
+def test_the_cache_does_not_depend_on_the_workers(tmp_path):
+    root = folder_of(tmp_path / "set", {"a": 70, "b": 70})
+    source = find_source(root)
+    files = [source.file(path) for path in source.paths]
+    one, two = (read_pictures(files, SIXTEEN, workers=workers) for workers in (1, 2))
+    np.testing.assert_array_equal(one.images, two.images)
+    np.testing.assert_array_equal(one.hashes, two.hashes)
+    assert one.contents == two.contents
+
+
+def test_copies_look_alikes_and_mirror_images_stay_on_one_side(tmp_path):
+    root = folder_of(tmp_path / "set", {"a": 30, "b": 30})
+    for index in range(10):
+        original = root / "a" / f"{index}.png"
+        image = Image.open(original)
+        (root / "a" / f"copy{index}.png").write_bytes(original.read_bytes())
+        image.save(root / "a" / f"again{index}.jpg", quality=60)
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(root / "a" / f"mirror{index}.png")
+    source = find_source(root)
+    found = read_pictures([source.file(path) for path in source.paths], SIXTEEN, workers=1)
+    group = groups(found.contents, found.hashes)
+    number = dict(zip(source.paths, group.tolist(), strict=True))
+    for index in range(10):
+        together = {
+            number[f"a/{name}"]
+            for name in (f"{index}.png", f"copy{index}.png", f"again{index}.jpg", f"mirror{index}.png")
+        }
+        assert len(together) == 1
+    assert len(set(number.values())) == 60
+    held = hold_out(source.labels, found.contents, group, 0.2, 0)
+    side = dict(zip(group.tolist(), held.tolist(), strict=True))
+    assert [side[value] for value in group.tolist()] == held.tolist()
+    assert held[np.array(source.labels) == "a"].sum() == 12
+    assert held[np.array(source.labels) == "b"].sum() == 6
+
+
+def test_the_split_depends_on_content_and_seed_alone():
+    contents = [f"{index:03d}" for index in range(100)]
+    labels = ["a"] * 60 + ["b"] * 40
+    held = hold_out(labels, contents, np.arange(100), 0.1, 4)
+    order = np.random.default_rng(1).permutation(100)
+    turned = hold_out([labels[i] for i in order], [contents[i] for i in order], np.arange(100), 0.1, 4)
+    np.testing.assert_array_equal(held[order], turned)
+    assert (held != hold_out(labels, contents, np.arange(100), 0.1, 5)).any()
+
+
+def test_a_class_of_one_picture_is_trained_on_and_said(tmp_path):
+    root = folder_of(tmp_path / "set", {"a": 5, "b": 1})
+    data = read_dataset(find_source(root), SIXTEEN, workers=1)
+    assert data.classes == ["a", "b"]
+    assert (data.train.labels == 1).sum() == 1
+    assert "Only one picture to learn from: b." in data.notes
+    assert "No picture for validation, so macro-F1 leaves them out: b." in data.notes
+
+
+def test_the_fingerprint_follows_content_not_names(tmp_path):
+    root = folder_of(tmp_path / "set", {"a": 5, "b": 5})
+    before = read_dataset(find_source(root), SIXTEEN, workers=1).fingerprint
+    (root / "a" / "0.png").rename(root / "a" / "zzz.png")
+    assert read_dataset(find_source(root), SIXTEEN, workers=1).fingerprint == before
+    noise(99).save(root / "a" / "zzz.png")
+    assert read_dataset(find_source(root), SIXTEEN, workers=1).fingerprint != before
+
+
+# Sampling
+
+
+def test_equal_rates_draw_each_once():
+    drawn = draw_epoch(np.ones(50), 50, 0, 0)
+    assert sorted(drawn.tolist()) == list(range(50))
+    assert drawn.tolist() != draw_epoch(np.ones(50), 50, 0, 1).tolist()
+    assert drawn.tolist() == draw_epoch(np.ones(50), 50, 0, 0).tolist()
+
+
+def test_draws_follow_the_rates_within_one():
+    rates = np.array([0, 1, 2, 5], float)
+    counts = np.bincount(draw_epoch(rates, 80, 3, 0), minlength=4)
+    assert np.abs(counts - rates * 10).max() <= 1
+    assert counts[0] == 0
+
+
+# Augmentation
+
+
+def batch(count=64, size=24):
+    pictures = [np.asarray(noise(seed, size)) for seed in range(count)]
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
+
+
+def apply(images, seed=0, **settings):
+    augmentation = Augmentation(AugmentationSettings(**(OFF | settings)))
+    return augmentation.pictures(images.clone(), torch.Generator().manual_seed(seed))
+
+
+def changed(images, result):
+    return ((images - result).abs().amax((1, 2, 3)) > 1e-3).numpy()
+
+
+def test_all_off_changes_nothing():
+    images = batch(8)
+    torch.testing.assert_close(apply(images), images, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["affine", "flip", "mix", "hue", "tone", "grey", "invert", "erase"])
+def test_each_operation_has_its_own_probability(name):
+    images = batch()
+    more = (
+        {"rotate": 15.0, "scale": 0.3, "stretch": 0.2, "translate": 0.1, "shear": 8.0}
+        if name == "affine"
+        else {}
+    )
+    assert changed(images, apply(images, **{name: 1.0}, **more)).all()
+    share = changed(images, apply(images, **{name: 0.25}, **more)).mean()
+    assert 0.1 < share < 0.45
+
+
+def test_what_the_operations_do():
+    images = batch(4)
+    torch.testing.assert_close(apply(images, flip=1.0), images.flip(3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(apply(images, invert=1.0), 1 - images, atol=1e-5, rtol=0)
+    grey = apply(images, grey=1.0)
+    torch.testing.assert_close(grey[:, 0], grey[:, 2])
+    weights = torch.tensor([0.299, 0.587, 0.114])[:, None, None]
+    torch.testing.assert_close(grey[:, 0], (images * weights).sum(1), atol=1e-5, rtol=0)
+
+
+def test_white_and_black_survive_mixing_and_hue():
+    images = torch.stack([torch.ones(3, 8, 8), torch.zeros(3, 8, 8)])
+    torch.testing.assert_close(apply(images, mix=1.0, hue=1.0), images, atol=1e-5, rtol=0)
+
+
+def test_turns_keep_the_shape():
+    bar = torch.ones(1, 3, 33, 33)
+    bar[:, :, :, 14:19] = 0
+    turned = apply(bar.expand(32, -1, -1, -1), affine=1.0, rotate=90.0)
+    ink = (1 - turned[:, 0]).sum((1, 2))
+    assert ((ink > 140) & (ink < 260)).all()  # 5 x 33 = 165 pixels; up to 5 x 47 along the diagonal
+    assert ink.max() - ink.min() > 20
+
+
+def test_results_stay_in_range_and_follow_the_seed():
+    images = batch(16)
+    settings = AugmentationSettings()
+    first, again, other = (
+        Augmentation(settings).pictures(images.clone(), torch.Generator().manual_seed(seed))
+        for seed in (1, 1, 2)
+    )
+    assert float(first.min()) >= 0
+    assert float(first.max()) <= 1
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("name", ["mixup", "cutmix"])
+def test_blending_moves_targets_as_much_as_pixels(name):
+    images = torch.zeros(4, 3, 16, 16)
+    images[0] = 1
+    targets = torch.eye(4)
+    augmentation = Augmentation(AugmentationSettings(**(OFF | {name: 1.0})))
+    shares = set()
+    for seed in range(6):
+        mixed, rows = augmentation.blend(images, targets, torch.Generator().manual_seed(seed))
+        torch.testing.assert_close(rows.sum(1), torch.ones(4))
+        torch.testing.assert_close(mixed.mean((1, 2, 3)), rows[:, 0])
+        shares.add(round(float(rows[0, 0]), 4))
+    assert len(shares) > 3
+    off = Augmentation(AugmentationSettings(**OFF)).blend(images, targets, torch.Generator().manual_seed(0))
+    assert torch.equal(off[0], images)

@@ -1,0 +1,103 @@
+import dataclasses
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from classify.settings import Settings, read_settings
+from curate.errors import UserError
+
+
+def test_defaults_survive_toml(tmp_path):
+    path = tmp_path / "settings.toml"
+    path.write_text(Settings().to_toml(), encoding="utf-8")
+    assert read_settings(path) == Settings()
+
+
+def test_a_file_then_overrides(tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text("[training]\nminutes = 3\nepochs = 9\n[data]\nbackground = [0, 10, 20]\n")
+    settings = read_settings(path, ["training.minutes=0.5", "model.name=resnet18", "data.raw=true"])
+    assert settings.training.minutes == 0.5
+    assert settings.training.epochs == 9
+    assert settings.data.background == (0, 10, 20)
+    assert settings.model.name == "resnet18"
+    assert settings.data.raw is True
+    again = tmp_path / "again.toml"
+    again.write_text(settings.to_toml(), encoding="utf-8")
+    assert read_settings(again) == settings
+
+
+def test_a_whole_number_does_for_a_number():
+    minutes = read_settings(None, ["training.minutes=15"]).training.minutes
+    assert minutes == 15
+    assert type(minutes) is float
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("training.minuts=3", "Did you mean 'minutes'"),
+        ("trainin.minutes=3", "Did you mean 'training'"),
+        ("training.minutes", "not of the form"),
+        ("minutes=3", "not of the form"),
+        ("training.minutes=soon", "is a number, not 'soon'"),
+        ("training.epochs=1.5", "is a whole number, not 1.5"),
+        ("training.epochs=true", "is a whole number"),
+        ("training.minutes=nan", "must be 0 or more"),
+        ("training.epochs=0", "must be 1 or more"),
+        ("augmentation.flip=1.5", "from 0 to 1"),
+        ("data.raw=1", "is true or false"),
+        ("data.fit=padd", "Did you mean 'pad'"),
+        ("data.background=[1, 2]", "list of 3 whole numbers"),
+        ("data.background=[1, 2, 300]", "from 0 to 255"),
+        ("model.name=3", "is a text"),
+    ],
+)
+def test_a_wrong_override_says_what_is_wrong(text, message):
+    with pytest.raises(UserError) as caught:
+        read_settings(None, [text])
+    assert message in str(caught.value)
+    assert text in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such settings file"),
+        (b"[training\n", "not valid TOML"),
+        (b"\xff\xfe", "not valid TOML"),
+        (b"training = 3\n", "'training' is a section"),
+        (b"[model]\nwidth = 'wide'\n", "model.width is a whole number, not 'wide'"),
+    ],
+)
+def test_a_wrong_file_is_named(tmp_path, content, message):
+    path = tmp_path / "s.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        read_settings(path)
+    assert message in str(caught.value)
+    assert str(path) in caught.value.message
+
+
+def test_an_optimiser_gets_its_usual_rate_and_decay_unless_told():
+    usual = read_settings(None, ["optimizer.name=sgd"]).resolved().optimizer
+    assert (usual.lr, usual.weight_decay) == (0.1, 5e-4)
+    told = read_settings(None, ["optimizer.lr=0.3", "optimizer.weight_decay=0"]).resolved().optimizer
+    assert (told.name, told.lr, told.weight_decay) == ("adamw", 0.3, 0)
+
+
+def test_every_default_is_within_its_own_limits():
+    Settings().replaced(Settings().to_dict(), "defaults")
+    for section in dataclasses.fields(Settings):
+        for field in dataclasses.fields(getattr(Settings(), section.name)):
+            assert field.metadata["meaning"]
+
+
+@pytest.mark.parametrize(
+    "recipe", sorted(Path(__file__).parents[2].glob("recipes/*.toml")), ids=lambda path: path.stem
+)
+def test_every_recipe_can_be_read(recipe):
+    assert tomllib.loads(recipe.read_text(encoding="utf-8"))
+    read_settings(recipe)

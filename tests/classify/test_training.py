@@ -1,0 +1,308 @@
+import csv
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from classify import models, provenance, weights
+from classify.learner import Learner, Plan, fastest_plan
+from classify.schedule import Budget, learning_rate
+from classify.settings import OptimizerSettings, Settings, read_settings
+from classify.training import scores, standard_error, train
+from classify.weights import Preprocessing
+from curate.errors import UserError
+
+TINY = [
+    "data.size=16",
+    "model.width=8",
+    "training.minutes=0",
+    "training.batch_size=16",
+    "training.device=cpu",
+    "training.precision=fp32",
+]
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def tiny(*more):
+    return read_settings(None, [*TINY, *more])
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory):
+    """Discs and crosses anywhere, in any colour: 40 and 24 pictures."""
+    root = tmp_path_factory.mktemp("shapes")
+    random = np.random.default_rng(0)
+    for name, count in (("cross", 40), ("disc", 24)):
+        (root / name).mkdir()
+        for index in range(count):
+            ground, ink = (tuple(int(v) for v in random.integers(low, low + 90, 3)) for low in (160, 0))
+            image = Image.new("RGB", (32, 32), ground)
+            draw = ImageDraw.Draw(image)
+            x, y, r = (int(v) for v in (*random.integers(11, 21, 2), random.integers(7, 11)))
+            if name == "disc":
+                draw.ellipse((x - r, y - r, x + r, y + r), ink)
+            else:
+                draw.line((x - r, y - r, x + r, y + r), ink, 3)
+                draw.line((x - r, y + r, x + r, y - r), ink, 3)
+            image.save(root / name / f"{index}.png")
+    return root
+
+
+def test_a_run_learns_and_leaves_all_its_files(shapes, tmp_path):
+    epochs, said = [], []
+    out = tmp_path / "deep" / "run"
+    result = train(
+        shapes, out, tiny("training.epochs=12"), on_epoch=epochs.append, say=said.append, workers=1
+    )
+    assert names(out) == [
+        "best.safetensors",
+        "checkpoint.safetensors",
+        "history.csv",
+        "last.safetensors",
+        "provenance.json",
+        "settings.toml",
+    ]
+    assert [epoch.epoch for epoch in epochs] == list(range(1, 13))
+    assert epochs[-1].loss < epochs[0].loss
+    assert epochs[-1].used == 1
+    assert "macro-F1" in str(epochs[0])
+    assert result.macro_f1 > 0.8
+    assert result.classes == ["cross", "disc"]
+    json.dumps(vars(result))
+    classifier = weights.load(result.best)
+    assert classifier.classes == ["cross", "disc"]
+    assert classifier.settings["optimizer"]["lr"] == 0.002
+    assert classifier.settings == read_settings(out / "settings.toml").to_dict()
+    with (out / "history.csv").open() as file:
+        assert [int(row["epoch"]) for row in csv.DictReader(file)] == list(range(1, 13))
+    assert any("Held out 6 of 64" in text for text in said)
+
+
+def test_the_same_seed_gives_the_same_bytes(shapes, tmp_path):
+    runs = {}
+    for name, more, workers in (("one", (), 1), ("two", (), 2), ("other", ("training.seed=1",), 1)):
+        train(shapes, tmp_path / name, tiny("training.epochs=2", *more), workers=workers)
+        runs[name] = (tmp_path / name / "last.safetensors").read_bytes()
+    assert runs["one"] == runs["two"]
+    assert runs["one"] != runs["other"]
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(shapes, tmp_path):
+    train(shapes, tmp_path / "whole", tiny("training.epochs=4"), workers=1)
+    code = f"""
+        import os, signal
+        from classify import training
+        from classify.settings import read_settings
+        training._SAVE_SECONDS = 0
+        settings = read_settings(None, {[*TINY, "training.epochs=4"]!r})
+        step, count = training.Learner.step, 0
+        def dying(self, *arguments):
+            global count
+            count += arguments[3] > 0
+            if count > 9:
+                os.kill(os.getpid(), {int(signal.SIGKILL)})
+            return step(self, *arguments)
+        training.Learner.step = dying
+        training.train({str(shapes)!r}, {str(tmp_path / "killed")!r}, settings, workers=1)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    said = []
+    result = train(shapes, tmp_path / "killed", resume=True, say=said.append, workers=1)
+    assert any("Going on after epoch" in text for text in said)
+    assert result.epochs == 4
+    for name in ("last.safetensors", "best.safetensors"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    again = train(shapes, tmp_path / "killed", resume=True, workers=1)
+    assert again.macro_f1 == result.macro_f1
+
+
+def test_minutes_end_the_run_with_the_schedule_done(shapes, tmp_path):
+    epochs = []
+    start = time.monotonic()
+    train(
+        shapes,
+        tmp_path / "run",
+        tiny("training.minutes=0.05", "training.epochs=100000"),
+        on_epoch=epochs.append,
+        workers=1,
+    )
+    assert epochs[-1].used == 1
+    assert epochs[-1].learning_rate == 0
+    assert len(epochs) < 1000
+    assert time.monotonic() - start < 60
+
+
+def test_a_budget_too_small_still_makes_weights(shapes, tmp_path):
+    result = train(shapes, tmp_path / "run", tiny("training.minutes=0.0001"), workers=1)
+    assert result.pictures == 16
+    assert weights.load(result.last).classes == ["cross", "disc"]
+
+
+def test_patience_ends_the_run_early(shapes, tmp_path):
+    settings = tiny("training.epochs=30", "training.patience=2", "optimizer.lr=1e-7")
+    assert train(shapes, tmp_path / "run", settings, workers=1).epochs < 30
+
+
+def test_a_folder_with_a_run_is_not_overwritten(shapes, tmp_path):
+    out = tmp_path / "run"
+    train(shapes, out, tiny("training.epochs=1"), workers=1)
+    before = (out / "best.safetensors").read_bytes()
+    with pytest.raises(UserError, match="holds a run already") as caught:
+        train(shapes, out, tiny("training.epochs=1"), workers=1)
+    assert "--resume" in caught.value.remedy
+    assert (out / "best.safetensors").read_bytes() == before
+    with pytest.raises(UserError, match=r"training\.epochs = 1, not 2"):
+        train(shapes, out, tiny("training.epochs=2"), resume=True, workers=1)
+
+
+def test_resuming_with_other_pictures_is_refused(shapes, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(shapes, copy)
+    train(copy, tmp_path / "run", tiny("training.epochs=1"), workers=1)
+    (copy / "disc" / "3.png").unlink()
+    with pytest.raises(UserError, match="no longer those"):
+        train(copy, tmp_path / "run", resume=True, workers=1)
+
+
+def test_bad_places_are_said_and_nothing_is_left(shapes, tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match="is a file; a run needs a folder"):
+        train(shapes, tmp_path / "file", tiny())
+    with pytest.raises(UserError, match="cannot be made"):
+        train(shapes, tmp_path / "file" / "run", tiny())
+    with pytest.raises(UserError, match="no run to go on with"):
+        train(shapes, tmp_path / "none", resume=True)
+    with pytest.raises(UserError, match="no such folder"):
+        train(tmp_path / "missing", tmp_path / "a" / "run", tiny())
+    broken = tmp_path / "broken"
+    for name in "ab":
+        (broken / name).mkdir(parents=True)
+        (broken / name / "1.png").write_bytes(b"words")
+    with pytest.raises(UserError, match="can be read"):
+        train(broken, tmp_path / "a" / "run", tiny(), workers=1)
+    with pytest.raises(UserError, match="Did you mean 'small-resnet'"):
+        train(shapes, tmp_path / "a" / "run", tiny("model.name=small-resnt"), workers=1)
+    assert names(tmp_path) == ["broken", "file"]
+
+
+def test_provenance_tells_the_random_start(shapes, tmp_path):
+    train(shapes, tmp_path / "run", tiny("training.epochs=1", "training.seed=5"), workers=1)
+    record = json.loads((tmp_path / "run" / "provenance.json").read_text())
+    torch.manual_seed(5)
+    network = models.create("small-resnet", 2, {"size": 16, "width": 8})
+    assert record["initial_weights_sha256"] == provenance.digest(network.state_dict())
+    assert record["settings"]["training"]["seed"] == 5
+    assert record["versions"]["torch"] == torch.__version__.split("+")[0] or record["versions"]["torch"]
+
+
+# Parts of the loop
+
+
+def test_the_budget_follows_steps_or_the_clock():
+    assert Budget(10, 0).used(5, 1e9) == 0.5
+    assert Budget(10, 100).used(5, 80) == 0.8
+    assert Budget(10, 100).used(5, 20) == 0.5
+    closing = Budget(10, 100)
+    closing.closing = 10
+    assert closing.used(0, 85) == 1
+
+
+@pytest.mark.parametrize(("decay", "middle"), [("cosine", 1.0), ("linear", 1.0), ("constant", 2.0)])
+def test_the_rate_rises_and_falls(decay, middle):
+    settings = OptimizerSettings(warmup=0.2, decay=decay)
+    assert learning_rate(settings, 2.0, 0.0) == 0
+    assert learning_rate(settings, 2.0, 0.1) == pytest.approx(1)
+    assert learning_rate(settings, 2.0, 0.2) == pytest.approx(2)
+    assert learning_rate(settings, 2.0, 0.6) == pytest.approx(middle)
+    assert learning_rate(settings, 2.0, 1.5) == pytest.approx(2.0 if decay == "constant" else 0, abs=1e-9)
+
+
+def learner(*more):
+    torch.manual_seed(0)
+    network = models.create("small-resnet", 3, {"size": 16, "width": 4})
+    return Learner(
+        network, tiny(*more).resolved(), Preprocessing(16), Plan("fp32", True), torch.device("cpu")
+    )
+
+
+def data():
+    torch.manual_seed(1)
+    return torch.randint(0, 256, (8, 16, 16, 3), dtype=torch.uint8), torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_state_and_restore_continue_exactly(optimizer):
+    images, labels = data()
+    whole, first = learner(f"optimizer.name={optimizer}"), learner(f"optimizer.name={optimizer}")
+    for number in range(2):
+        for one in (whole, first):
+            one.step(images, one.targets(labels, torch.ones(8), 3), 0.01, number)
+    second = learner(f"optimizer.name={optimizer}", "training.seed=0")
+    second.restore(first.state())
+    for one in (whole, second):
+        one.step(images, one.targets(labels, torch.ones(8), 3), 0.01, 2)
+    assert provenance.digest(whole.state()) == provenance.digest(second.state())
+
+
+def test_targets_are_smoothed_and_weighed():
+    rows = learner("optimizer.label_smoothing=0.3").targets(torch.tensor([2, 0]), torch.tensor([1.0, 2.0]), 3)
+    torch.testing.assert_close(rows, torch.tensor([[0.1, 0.1, 0.8], [1.6, 0.2, 0.2]]))
+
+
+def test_the_average_lags_behind_the_weights():
+    images, labels = data()
+    one = learner()
+    before = one.network.head.weight.detach().clone()
+    for number in range(1000, 1005):
+        one.step(images, one.targets(labels, torch.ones(8), 3), 0.1, number)
+    moved = (one.network.head.weight - before).norm()
+    lag = (one.averaged.head.weight - before).norm()
+    assert 0 < lag < 0.1 * moved
+
+
+def test_the_fastest_plan_is_measured_and_leaves_the_network_alone():
+    torch.manual_seed(0)
+    network = models.create("small-resnet", 3, {"size": 16, "width": 4})
+    before = provenance.digest(network.state_dict())
+    settings = tiny("training.precision=auto").resolved()
+    plan, rates = fastest_plan(network, settings, Preprocessing(16), torch.device("cpu"), 3)
+    assert set(rates) == {
+        f"{precision}, channels {order}" for precision in ("fp32", "bf16") for order in ("last", "first")
+    }
+    assert str(plan) in rates
+    assert provenance.digest(network.state_dict()) == before
+
+
+def test_macro_f1_is_over_the_classes_that_occur():
+    labels, predicted = np.array([0, 0, 1, 1]), np.array([0, 0, 1, 2])
+    macro, accuracy = scores(labels, predicted)
+    assert macro == pytest.approx((1 + 2 / 3) / 2)
+    assert accuracy == 0.75
+    assert np.isnan(scores(np.zeros(0, int), np.zeros(0, int))).all()
+
+
+def test_chance_moves_scores_of_few_pictures_more():
+    assert standard_error(0.5, 100) == pytest.approx(0.05)
+    assert standard_error(0.5, 400) == pytest.approx(0.025)
+    assert standard_error(-1, 10) == 0
+
+
+def test_a_gpu_that_is_not_there(shapes, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(UserError, match=r"training\.device"):
+        train(shapes, tmp_path / "run", tiny("training.device=cuda"), workers=1)
+    assert Settings().training.device == "auto"

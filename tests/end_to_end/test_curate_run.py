@@ -1,0 +1,186 @@
+"""`curate run` as a process: whole, killed, and on input that will not do."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from curate.tables import TABLES
+from curate.workspace import Workspace
+
+KILLER = """
+import os, signal, sys
+import curate.workspace as w
+
+before, after = int(sys.argv[1]), int(sys.argv[2])
+real = w.Path.replace
+count = 0
+
+def replace(self, target):
+    global count
+    count += 1
+    if count == before:
+        os.kill(os.getpid(), signal.SIGKILL)
+    done = real(self, target)
+    if count == after:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return done
+
+w.Path.replace = replace
+sys.argv = ["curate", *sys.argv[3:]]
+from curate.cli import main
+main()
+"""
+
+
+def curate(*arguments: object, **options) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "curate", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, **options)
+
+
+def digests(folder: Path, workspace: Path) -> dict[str, str]:
+    place = Workspace(folder, workspace)
+    return {name: place.digest(name) for name in TABLES}
+
+
+def tree(folder: Path) -> dict[str, tuple[int, int, int]]:
+    return {
+        str(p.relative_to(folder)): (p.stat().st_size, p.stat().st_mtime_ns, p.stat().st_mode)
+        for p in sorted(folder.rglob("*"))
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(demo_small, tmp_path_factory):
+    """A finished run on the demo set: (folder, workspace, what it printed)."""
+    folder = demo_small / "train"
+    workspace = tmp_path_factory.mktemp("whole") / "w"
+    before = tree(folder)
+    done = curate("run", folder, "--workspace", workspace)
+    assert done.returncode == 0, done.stderr
+    assert tree(folder) == before, "`curate run` touched the user's folder"
+    return folder, workspace, done.stdout
+
+
+def test_a_run_ends_with_the_place_of_the_report(whole):
+    _, workspace, printed = whole
+    assert f"Report: {workspace / 'report.html'}" in printed
+    html = (workspace / "report.html").read_text(encoding="utf-8")
+    assert html.startswith("<!doctype html>")
+    json.loads((workspace / "report.json").read_text(encoding="utf-8"))
+    assert all(digests(*whole[:2]).values()), "a table is missing"
+
+
+def test_a_second_run_has_nothing_to_do(whole):
+    folder, workspace, _ = whole
+    times = {p.name: p.stat().st_mtime_ns for p in workspace.glob("*.parquet") if p.name != "files.parquet"}
+    assert curate("run", folder, "--workspace", workspace, "--quiet").returncode == 0
+    assert {
+        p.name: p.stat().st_mtime_ns for p in workspace.glob("*.parquet") if p.name != "files.parquet"
+    } == times
+
+
+def test_the_number_of_workers_does_not_matter(whole, tmp_path):
+    folder, workspace, _ = whole
+    assert curate("run", folder, "--workspace", tmp_path / "w", "--workers", 1, "--quiet").returncode == 0
+    assert digests(folder, tmp_path / "w") == digests(folder, workspace)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_at_each_table_and_run_again_gives_the_same_tables(whole, tmp_path, when):
+    folder, workspace, _ = whole
+    mine = tmp_path / "w"
+    kills = 0
+    # Killed after its second rename a run has got one step on; killed before it, it has got one too.
+    at = ("2", "0") if when == "before" else ("0", "2")
+    for _ in range(40):
+        done = subprocess.run(
+            [sys.executable, "-c", KILLER, *at, "run", str(folder), "--workspace", str(mine), "--quiet"],
+            check=False,
+            capture_output=True,
+            timeout=300,
+        )
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        kills += 1
+    assert kills >= 4
+    assert curate("run", folder, "--workspace", mine, "--quiet").returncode == 0
+    assert digests(folder, mine) == digests(folder, workspace)
+    assert not list(mine.glob(".*.tmp"))
+
+
+def test_interrupted_by_the_keyboard(whole, tmp_path):
+    folder, _, _ = whole
+    process = subprocess.Popen(
+        [sys.executable, "-m", "curate", "run", str(folder), "--workspace", str(tmp_path / "w")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (tmp_path / "w" / "files.parquet").exists():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+def test_a_full_disk_is_said_and_leaves_the_old_table(whole, tmp_path):
+    resource = pytest.importorskip("resource")
+    folder, _, _ = whole
+
+    def little_room() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
+
+    done = curate("scan", folder, "--workspace", tmp_path / "w", "--workers", 1, preexec_fn=little_room)
+    assert done.returncode == 2, done.stderr
+    assert "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path).rglob("*.parquet"))
+
+
+@pytest.mark.parametrize("command", ["scan", "eda", "dedup", "filter-photos", "balance", "split", "run"])
+def test_bad_places_get_one_clear_line(command, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file.png").write_bytes(b"x")
+    for place, words in [
+        ("nowhere", "no such folder"),
+        ("file.png", "is a file"),
+        ("empty", "holds no pictures"),
+    ]:
+        done = curate(command, tmp_path / place)
+        assert done.returncode == 2, done.stderr
+        lines = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+        assert len(lines) == 1
+        assert words in lines[0]
+        assert str(tmp_path / place) in lines[0]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "file.png"], "something was left behind"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_parent_that_cannot_be_written(demo_small, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    tmp_path.chmod(0o500)
+    done = curate("scan", tmp_path / "pictures")
+    tmp_path.chmod(0o700)
+    assert done.returncode == 2
+    assert "--workspace" in done.stderr
+
+
+@pytest.mark.parametrize("program", ["curate", "classify"])
+def test_help_loads_nothing_heavy(program):
+    code = (
+        "import sys\n"
+        f"from {program}.cli import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('torch', 'pandas', 'sklearn', 'PIL', 'rich', 'numpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,91 @@
+import inspect
+import json
+
+import pytest
+
+from reports.terminal import Terminal, command, printable, size_in_words
+
+
+class MendableError(Exception):
+    exit_code = 4
+    message = "x.png: is gone."
+    remedy = "Run `curate run DIR`."
+
+
+def options(json: bool = False, quiet: bool = False, yes: bool = False) -> None:
+    """Shared."""
+
+
+def made(function):
+    return command(options, lambda terminal, **_: terminal)(function)
+
+
+def test_json_mode_prints_one_object_and_no_sentence(capsys):
+    def work(terminal: Terminal) -> None:
+        terminal.say("hello")
+        terminal.table(["a"], [(1,)])
+        terminal.result(files=3)
+
+    made(work)(json=True, quiet=False, yes=False)
+    out, _ = capsys.readouterr()
+    assert json.loads(out) == {"files": 3}
+
+
+def test_quiet_mode_prints_nothing(capsys):
+    made(lambda terminal: terminal.say("hello"))(json=False, quiet=True, yes=False)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(MendableError(), 4), (KeyboardInterrupt(), 130), (ZeroDivisionError("x"), 1)]
+)
+def test_errors_end_with_their_exit_code(capsys, error, code):
+    def work(terminal: Terminal) -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as end:
+        made(work)(json=False, quiet=False, yes=False)
+    assert end.value.code == code
+    _, err = capsys.readouterr()
+    if code == 4:
+        assert "error: x.png: is gone." in err
+        assert "Run `curate run DIR`." in err
+        assert "Traceback" not in err
+    if code == 1:
+        assert "this is a bug" in err
+        assert "report it" in err
+
+
+def test_json_mode_tells_errors_as_json(capsys):
+    def work(terminal: Terminal) -> None:
+        raise MendableError
+
+    with pytest.raises(SystemExit):
+        made(work)(json=True, quiet=False, yes=False)
+    assert json.loads(capsys.readouterr().out)["error"]["exit_code"] == 4
+
+
+def test_a_command_has_its_own_and_the_shared_options():
+    def work(terminal: Terminal, near: float = 0.5) -> None:
+        """Doc."""
+
+    assert list(inspect.signature(made(work)).parameters) == ["near", "json", "quiet", "yes"]
+
+
+def test_file_names_cannot_carry_control_characters_or_markup(capsys):
+    Terminal().say("[bold]x[/bold] :dog: \x1b[2J \udce9")
+    assert capsys.readouterr().out == "[bold]x[/bold] :dog: \\x1b[2J \\udce9\n"
+    assert printable("a\nb") == "a\nb"
+
+
+def test_nobody_to_ask_means_no(monkeypatch):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+    assert not Terminal().confirm("Move?")
+    assert Terminal(yes=True).confirm("Move?")
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [(0, "0 bytes"), (999, "999 bytes"), (3400, "3.4 kB"), (5e13, "50.0 TB")]
+)
+def test_sizes_in_words(size, words):
+    assert size_in_words(size) == words
