@@ -11,7 +11,7 @@ import io
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFilter, ImageOps
 
 Picture = np.ndarray  # uint8 (H, W, 3)
 
@@ -37,17 +37,42 @@ def view(image: Image.Image, kind: str, rng: np.random.Generator) -> tuple[Pictu
 
 
 def _on_background(image: Image.Image, kind: str, rng: np.random.Generator) -> Picture:
+    """A cut-out on paper, on a colour or in a studio, with a shadow or none; some whole pictures are cut out first."""
     if image.mode != "RGBA":
-        return np.asarray(image.convert("RGB"))
+        if rng.random() > 0.15:
+            return np.asarray(image.convert("RGB"))
+        image = _blob(image.convert("RGB"), rng)
     room = rng.uniform(0.02, 0.3)
-    box = image.getchannel("A").getbbox() or (0, 0, *image.size)
-    cut = image.crop(box)
-    canvas = Image.new("RGBA", tuple(int(side * (1 + room)) + 2 for side in cut.size), (*_plain(rng), 255))
-    if kind != "photo" and rng.random() < 0.08:
-        canvas = Image.fromarray(_gradient(canvas.size[::-1], rng)).convert("RGBA")
+    cut = image.crop(image.getchannel("A").getbbox() or (0, 0, *image.size))
+    size = tuple(int(side * (1 + room)) + 2 for side in cut.size)
+    luck = rng.random()
+    if luck < 0.25:
+        ground = _gradient(size[::-1], rng, 200 if luck < 0.2 else 0)
+    else:
+        ground = np.full((*size[::-1], 3), _plain(rng), np.uint8)
+    canvas = Image.fromarray(ground).convert("RGBA")
     place = tuple(int(rng.uniform(0, room) * side) for side in cut.size)
+    if rng.random() < 0.25:
+        shade = cut.getchannel("A").filter(ImageFilter.GaussianBlur(rng.uniform(2, 8)))
+        depth = rng.uniform(0.2, 0.6)
+        shade = shade.point([int(value * depth) for value in range(256)])
+        shift = tuple(max(0, side + int(rng.integers(-8, 9))) for side in place)
+        canvas.paste((20, 20, 20, 255), shift, shade)
+        canvas.putalpha(255)
     canvas.alpha_composite(cut, place)
     return np.asarray(canvas.convert("RGB"))
+
+
+def _blob(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """A smooth random shape cut out of a picture: the edge is that of a cut-out, the inside still of its kind."""
+    noise = cv2.resize(rng.normal(0, 1, (5, 5)).astype(np.float32), image.size, interpolation=cv2.INTER_CUBIC)
+    down, across = np.mgrid[-1 : 1 : image.height * 1j, -1 : 1 : image.width * 1j]
+    inside = noise * rng.uniform(0.1, 0.5) + 1.1 - 1.2 * np.hypot(down, across) > rng.uniform(0, 0.4)
+    if inside.mean() < 0.1:
+        inside[:] = True
+    found = image.convert("RGBA")
+    found.putalpha(Image.fromarray(np.uint8(inside) * 255).filter(ImageFilter.GaussianBlur(0.7)))
+    return found
 
 
 def _plain(rng: np.random.Generator) -> tuple[int, int, int]:
@@ -59,8 +84,13 @@ def _plain(rng: np.random.Generator) -> tuple[int, int, int]:
     return tuple(int(value) for value in rng.integers(0, 256, 3))  # type: ignore[return-value]
 
 
-def _gradient(shape: tuple[int, int], rng: np.random.Generator) -> Picture:
-    corners = rng.integers(0, 256, (2, 2, 3)).astype(np.float32)
+def _gradient(shape: tuple[int, int], rng: np.random.Generator, least: int) -> Picture:
+    """Light that falls off over a ground of values from `least` to 255; a studio's is nearly white and grey."""
+    corners = (
+        rng.integers(least, 256, (2, 2, 1 if least else 3))
+        .repeat(3 if least else 1, axis=2)
+        .astype(np.float32)
+    )
     return cv2.resize(corners, shape[::-1], interpolation=cv2.INTER_LINEAR).astype(np.uint8)
 
 
@@ -145,8 +175,6 @@ def _pencil(pixels: Picture, rng: np.random.Generator) -> Picture:
 def _painted(pixels: Picture, rng: np.random.Generator) -> Picture:
     """Brush strokes of falling size along the picture's contours, on a ground of its blur."""
     pixels = np.ascontiguousarray(pixels)
-    if rng.random() < 0.25:
-        return cv2.stylization(pixels, sigma_s=rng.uniform(20, 80), sigma_r=rng.uniform(0.3, 0.7))
     canvas = cv2.GaussianBlur(pixels, (0, 0), 6)
     jitter = rng.uniform(4, 22)
     for radius in (9, 5, 3) if rng.random() < 0.5 else (7, 4, 2):

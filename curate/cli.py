@@ -69,13 +69,13 @@ class Session:
         reporter = Reporter(stage=self.terminal.progress, say=self.terminal.say)
         bring_up_to_date(workspace, targets, chosen, workers=self.workers, reporter=reporter)
 
-    def write_csv(self, frame: pd.DataFrame) -> None:
-        """The command's result for other tools, where `--csv` asks for it."""
+    def write_csv(self, frame: pd.DataFrame, *first: str) -> None:
+        """The command's result for other tools, where `--csv` asks for it; the columns `first` stand first."""
         if self.csv is None:
             return
         from curate.tables import write_csv
 
-        write_csv(frame, self.csv)
+        write_csv(frame[[*first, *(name for name in frame.columns if name not in first)]], self.csv)
         self.terminal.say(f"{len(frame):,} rows written to {self.csv}")
 
 
@@ -162,7 +162,7 @@ def scan_command(session: Session) -> None:
     with session.open() as workspace:
         session.update(workspace, ["scan"])
         files = workspace.read("files")
-    session.write_csv(files)
+    session.write_csv(files, "path", "status", "reason")
     bad = files[files.status != "ok"]
     classes = files.label[files.label != ""].nunique()
     session.terminal.result(
@@ -267,7 +267,7 @@ def filter_photos_command(
     with session.open() as workspace:
         session.update(workspace, ["filter-photos"], encoder=encoder)
         photos = workspace.read("photos")
-    session.write_csv(photos)
+    session.write_csv(photos, "path", "photo_score", "photo_verdict")
     counts = {
         verdict: int((photos.photo_verdict == verdict).sum()) for verdict in ("drawing", "photo", "unsure")
     }
@@ -372,6 +372,7 @@ def report_command(session: Session) -> None:
     with session.open() as workspace:
         session.update(workspace, list(STAGES))
         html = write_report(session, workspace)
+        session.write_csv(workspace.read("plan"))
     session.terminal.result(report=html)
     session.terminal.say(f"Report: {html}")
 
@@ -409,6 +410,7 @@ def apply_command(
             session.update(workspace, list(STAGES))
         title, columns, rows = plan_rows(workspace.read("plan"))
         terminal.table(columns, rows, title=title)
+        session.write_csv(workspace.read("plan"))
         preview = journal.apply(workspace, copy_to=copy, link_to=link, size=size, fit=fit, dry_run=True)
         if dry_run:
             terminal.result(**dataclasses.asdict(preview))
@@ -446,6 +448,8 @@ def undo_command(session: Session) -> None:
 @shared
 def status_command(session: Session) -> None:
     """What is done, stale, planned."""
+    import pandas as pd
+
     from curate import journal
     from curate.status import status
     from curate.workspace import Workspace
@@ -456,11 +460,15 @@ def status_command(session: Session) -> None:
             f"{session.folder}: there is no workspace for this folder yet.",
             f"Run `curate run {session.folder}`.",
         )
-    rows = status(workspace)
+    columns, rows = ["stage", "state", "found"], status(workspace)
     applied = journal.state(workspace)
-    session.terminal.result(folder=workspace.root, workspace=workspace.path, stages=rows, applied=applied)
+    stages = [dict(zip(columns, row, strict=True)) for row in rows]
+    session.write_csv(pd.DataFrame(rows, columns=columns))
+    session.terminal.result(
+        folder=workspace.root, workspace=workspace.path, stages=stages, quarantine=dataclasses.asdict(applied)
+    )
     session.terminal.say(f"{workspace.root}   tables in {workspace.path}")
-    session.terminal.table(["stage", "state", "found"], rows)
+    session.terminal.table(columns, rows)
     session.terminal.say(applied.sentence)
 
 

@@ -71,7 +71,7 @@ class Finding(NamedTuple):
 
 def judge(work: Sequence[tuple[dict[int, Picture], list[Question]]], threshold: float) -> list[Finding]:
     """The questions whose score reaches `threshold`. Each item brings the pictures that its questions name."""
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     findings = []
     with threadpool_limits(limits=1):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 KINDS = ("photo", "drawing", "painting")
 """The columns of evidence and of shares, in this order."""
 
-CONFUSION = (0.0, 0.004, 0.03)
+CONFUSION = (0.0, 0.002, 0.07)
 """Share of each kind that looks like a photograph to the head on packages that it was not trained on."""
 
 _ENOUGH = 5_000
@@ -28,6 +28,15 @@ _ENOUGH = 5_000
 
 _DROP = 1.92
 """Fall of the log-likelihood at the ends of a 95 % interval (half of chi-square's quantile, one degree of freedom)."""
+
+_DROP_NONE = 3.32
+"""Fall from which "no photographs" is ruled out: the 99 % quantile, because a wrong "there are some" costs drawings."""
+
+_TINY = 1e-9
+"""Likelihood that no kind falls below, so that no share of it is ever impossible."""
+
+_LEAST = 1e-3
+"""Share of photographs that probabilities are computed with where the estimate is lower: they still rank."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,12 +66,30 @@ class Contamination:
         return share + tail + painterly
 
 
+def revised(made_of: Contamination, probability: NDArray[np.float64]) -> Contamination:
+    """The estimate after the pictures were judged on the folder's own scale: the mean of their probabilities (N,).
+
+    The interval is widened where it does not hold it.
+    """
+    photo = float(probability.mean())
+    scale = (1 - photo) / max(made_of.drawing + made_of.painting, 1e-12)
+    return dataclasses.replace(
+        made_of,
+        photo=photo,
+        low=min(made_of.low, photo),
+        high=max(made_of.high, photo),
+        drawing=made_of.drawing * scale,
+        painting=made_of.painting * scale,
+    )
+
+
 def likelihoods(evidence: NDArray[np.float32]) -> NDArray[np.float64]:
     """Relative likelihoods float64 (N, 3) from the head's log-likelihoods (N, 3), with the head's own errors allowed for."""
     shifted = evidence.astype(np.float64) - evidence.max(axis=1, keepdims=True, initial=-np.inf)
-    raw = np.exp(shifted)
+    raw = np.exp(shifted) + _TINY
     error = np.array(CONFUSION)
-    return (1 - error) * raw + error * raw[:, :1]
+    found: NDArray[np.float64] = (1 - error) * raw + error * raw[:, :1]
+    return found
 
 
 def estimate(evidence: NDArray[np.float32]) -> Contamination:
@@ -71,7 +98,7 @@ def estimate(evidence: NDArray[np.float32]) -> Contamination:
         return Contamination(0.0, 0.0, 1.0, 1.0, 0.0, False)
     chosen = np.linspace(0, len(evidence) - 1, min(len(evidence), _ENOUGH)).astype(int)
     given = likelihoods(evidence[chosen])
-    grid = np.concatenate([[0.0], np.geomspace(5e-4, 0.05, 25), np.linspace(0.06, 1.0, 48)])
+    grid = np.concatenate([[0.0], np.geomspace(5e-4, 0.05, 25), np.linspace(0.06, 1.0, 95)])
     fits = [_profile(given, share) for share in grid]
     heights = np.array([height for height, _ in fits])
     best = int(heights.argmax())
@@ -83,7 +110,7 @@ def estimate(evidence: NDArray[np.float32]) -> Contamination:
         high=float(inside.max()),
         drawing=float(1 - grid[best] - painting),
         painting=float(painting),
-        present=bool(heights[best] - heights[0] > _DROP),
+        present=bool(heights[best] - heights[0] > _DROP_NONE),
     )
 
 
@@ -105,6 +132,9 @@ def _profile(given: NDArray[np.float64], share: float) -> tuple[float, float]:
 
 def posteriors(evidence: NDArray[np.float32], made_of: Contamination) -> NDArray[np.float64]:
     """Probability float64 (N,) that each picture is a photograph, in a folder of that make-up."""
-    shares = np.array([made_of.photo, made_of.drawing, made_of.painting])
+    photo = max(made_of.photo, _LEAST)
+    rest = np.array([made_of.drawing, made_of.painting]) / max(made_of.drawing + made_of.painting, 1e-12)
+    shares = np.array([photo, *((1 - photo) * rest)])
     joint = likelihoods(evidence) * shares
-    return joint[:, 0] / joint.sum(axis=1)
+    found: NDArray[np.float64] = joint[:, 0] / joint.sum(axis=1)
+    return found

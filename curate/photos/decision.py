@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from curate.photos.contamination import Contamination, posteriors
+from curate.photos.contamination import Contamination
 from curate.tables import PHOTOS
 
 if TYPE_CHECKING:
@@ -15,38 +16,62 @@ if TYPE_CHECKING:
 
 _ACTIONS = {"photo": "remove", "unsure": "review", "drawing": "keep"}
 
+PAINTED_CONFIDENCE = 0.95
+"""What it takes to remove a picture from a folder of nothing but paintings and photographs."""
+
+DOUBT = 0.5
+"""Probability below which a picture is a drawing."""
+
 UNSEEN_SCORE = 0.5
 """Score of a picture that could not be looked at."""
 
 
 def decide(
     files: pd.DataFrame,
-    contents: pd.Series,
-    evidence: NDArray[np.float32],
+    contents: Iterable[str],
+    probability: NDArray[np.float64],
     share: Contamination,
     min_confidence: float,
 ) -> pd.DataFrame:
     """The table `photos`: a row for each readable file.
 
-    `contents` (N,) names the pictures that `evidence` (N, 3) is about. A picture is a photo where its probability is at
-    least `min_confidence`, a drawing where it is below one half, unsure between. In a folder that can be explained
-    without photographs nothing is called a photo. A readable file whose content has no evidence is unsure.
+    `contents` (N,) names the pictures that `probability` (N,) is about. A picture is a photo where its probability is at
+    least what `needed` says, a drawing where it is below one half, unsure between. In a folder that can be explained
+    without photographs nothing is called a photo. A readable file whose content has no probability is unsure.
     """
     frame = files.loc[files["status"] == "ok", ["path", "content", "label"]].copy()
-    probability = pd.Series(posteriors(evidence, share), index=contents)
-    score = frame["content"].map(probability)
+    score = frame["content"].map(pd.Series(probability, index=list(contents)))
     seen = score.notna()
-    verdict = np.where(score >= min_confidence, "photo", np.where(score >= 0.5, "unsure", "drawing"))
-    if not share.present:
-        verdict = np.where(verdict == "photo", "unsure", verdict)
-    frame["photo_verdict"] = np.where(seen, verdict, "unsure")
+    frame["photo_verdict"] = np.where(
+        seen, verdicts(score.to_numpy(np.float64), share, min_confidence), "unsure"
+    )
     frame["photo_score"] = score.fillna(UNSEEN_SCORE).astype("float32")
     frame["action"] = frame["photo_verdict"].map(_ACTIONS)
     frame["reason"] = [
-        _reason(row.photo_verdict, row.photo_score, looked_at, share)
-        for row, looked_at in zip(frame.itertuples(), seen, strict=True)
+        _reason(verdict, score, looked_at, share)
+        for verdict, score, looked_at in zip(frame["photo_verdict"], frame["photo_score"], seen, strict=True)
     ]
     return frame[list(PHOTOS.columns)].sort_values("path").reset_index(drop=True)
+
+
+def verdicts(
+    probability: NDArray[np.floating[Any]], share: Contamination, min_confidence: float
+) -> NDArray[np.str_]:
+    """Verdict photo, unsure or drawing of each probability (N,)."""
+    found = np.where(probability >= needed(share, min_confidence), "photo", "unsure")
+    if not share.present:
+        found[:] = "unsure"
+    return np.where(probability < DOUBT, "drawing", found)
+
+
+def needed(share: Contamination, min_confidence: float) -> float:
+    """The probability that removes a picture: `min_confidence`, and more the more of the drawings look painted.
+
+    The head's probabilities are least to be trusted between photographs and paintings.
+    """
+    others = share.drawing + share.painting
+    painted = share.painting / others if others > 0 else 0.0
+    return min_confidence + max(PAINTED_CONFIDENCE - min_confidence, 0.0) * painted
 
 
 def _reason(verdict: str, score: float, looked_at: bool, share: Contamination) -> str:

@@ -59,7 +59,9 @@ def load_head(file: Path = WEIGHTS) -> Head:
 
     try:
         tensors = load_file(file)
-        return Head(**{field.name: tensors[field.name].astype(np.float32) for field in dataclasses.fields(Head)})
+        return Head(
+            **{field.name: tensors[field.name].astype(np.float32) for field in dataclasses.fields(Head)}
+        )
     except (OSError, SafetensorError, KeyError) as error:
         raise UserError(
             f"{file}: the photo filter's weights cannot be read ({error}).",

@@ -53,17 +53,16 @@ def _look(
     head, builtin = load_head(), BuiltinEncoder()
     encoder = builtin if encoder_name == builtin.name else load_encoder(encoder_name)
     preparations = [builtin.preparation] if encoder is builtin else [builtin.preparation, encoder.preparation]
-    paths = [os.path.join(root, path_from_text(path)) for path in new["path"]]
+    paths = [os.path.join(root, path_from_text(path)) for path in new["path"]]  # noqa: PTH118  may hold any bytes
     read = functools.partial(_prepare, preparations=preparations)
     columns: dict[str, list[NDArray[np.float32] | str]] = {"content": [], "vector": [], "cues": []}
     contents = new["content"].to_numpy()
     start = 0
     for chunk in map_chunks(read, paths, workers=workers, chunk=_CHUNK, progress=progress):
-        seen = [index for index, pictures in enumerate(chunk) if pictures is not None]
-        pictures = [chunk[index] for index in seen]
-        vectors, moments = builtin.look([picture[0] for picture in pictures])
+        seen = {index: pictures for index, pictures in enumerate(chunk) if pictures is not None}
+        vectors, moments = builtin.look([pictures[0] for pictures in seen.values()])
         if encoder is not builtin:
-            vectors = encoder.embed([picture[1] for picture in pictures])
+            vectors = encoder.embed([pictures[1] for pictures in seen.values()])
         columns["content"] += [contents[start + index] for index in seen]
         columns["vector"] += list(vectors)
         columns["cues"] += list(head.cues(moments))

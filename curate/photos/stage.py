@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from curate.photos.contamination import KINDS, Contamination, estimate
+from curate.errors import UserError
+from curate.photos.adaptation import adapt
+from curate.photos.calibration import recalibrate
+from curate.photos.contamination import KINDS, Contamination, estimate, posteriors, revised
 from curate.photos.decision import decide
 from curate.photos.head import load_head
 from curate.photos.look import update_embeddings
@@ -28,18 +31,24 @@ class PhotoSettings:
 
     encoder : whose vectors the embeddings table holds (see `curate.encoders.load_encoder`); the photo filter itself always
         reads the built-in one.
-    min_confidence : how sure the filter must be of a photograph before it removes it, 0.5..1.
+    min_confidence : how sure the filter must be of a photograph before it removes it, 0.5..1; it asks for more in a folder
+        of paintings.
     """
 
     encoder: str = "builtin"
-    min_confidence: float = 0.9
+    min_confidence: float = 0.8
 
 
 def run(context: Context, settings: PhotoSettings) -> dict[str, pd.DataFrame]:
     """Look at every readable picture that is new, then score and decide; returns `embeddings` and `photos`.
 
-    Raises UserError for an encoder that cannot be had.
+    Raises UserError for an encoder that cannot be had and for a confidence outside 0.5..1.
     """
+    if not 0.5 <= settings.min_confidence <= 1:
+        raise UserError(
+            f"filter-photos: a confidence of {settings.min_confidence} makes no sense.",
+            "Give one between 0.5 and 1.",
+        )
     files = context.read("files")
     embeddings = update_embeddings(
         files,
@@ -65,7 +74,12 @@ def find_photos(
     cues = np.array(embeddings["cues"].tolist(), np.float32).reshape(len(embeddings), -1)
     evidence = head.evidence(cues) if len(cues) else np.zeros((0, len(KINDS)), np.float32)
     share = estimate(evidence)
-    return decide(files, embeddings["content"], evidence, share, settings.min_confidence), share
+    probability = posteriors(evidence, share)
+    if share.present:
+        probability = recalibrate(evidence, share, probability)
+        probability = adapt(np.array(embeddings["vector"].tolist(), np.float32), probability)
+        share = revised(share, probability)
+    return decide(files, embeddings["content"], probability, share, settings.min_confidence), share
 
 
 def summary(photos: pd.DataFrame, share: Contamination) -> str:

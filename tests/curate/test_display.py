@@ -15,13 +15,21 @@ def test_the_gravest_problem_comes_first():
         [("a", "low", "Small.", ""), ("b", "high", "Big.", "curate dedup DIR")],
         columns=["problem", "severity", "sentence", "command"],
     )
-    assert [text for text, _ in problem_lines(problems, "p")] == ["high    Big.", "        curate dedup p", "low     Small."]
+    assert [text for text, _ in problem_lines(problems, "p")] == [
+        "high    Big.",
+        "        curate dedup p",
+        "low     Small.",
+    ]
     assert problem_lines(problems[:0], "p")[0][0] == "No problem was found."
 
 
 def test_the_plan_is_counted_by_action_and_stage():
     plan = pd.DataFrame(
-        {"action": ["keep", "remove", "remove"], "stage": ["", "dedup", "dedup"], "size": [10, 1_000_000, 500_000]}
+        {
+            "action": ["keep", "remove", "remove"],
+            "stage": ["", "dedup", "dedup"],
+            "size": [10, 1_000_000, 500_000],
+        }
     )
     assert plan_rows(plan)[2] == [("keep", "-", 1, 0.00001), ("remove", "dedup", 2, 1.5)]
 

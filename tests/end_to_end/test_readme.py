@@ -15,7 +15,12 @@ def test_the_python_example_runs(demo_copy, tmp_path):
     assert code is not None
     (demo_copy / "train").rename(tmp_path / "pictures")
     done = subprocess.run(
-        [sys.executable, "-c", code[1]], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", code[1]],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "keep" in done.stdout
@@ -30,7 +35,9 @@ def test_every_page_that_it_links_to_is_there():
 
 @pytest.mark.parametrize("program", ["curate", "classify"])
 def test_its_table_names_every_command(program):
-    done = subprocess.run([sys.executable, "-m", program, "--help"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", program, "--help"], capture_output=True, text=True, check=True
+    )
     commands = re.findall(r"^  ([a-z-]+)  +\S", done.stdout.split("Commands:")[1], re.MULTILINE)
     assert commands
     text = README.read_text(encoding="utf-8")

@@ -1,0 +1,61 @@
+"""The head's log-odds brought to the folder's own scale.
+
+On pictures unlike those it was trained on the head still ranks well, but what it calls even odds is not: in one folder
+all drawings lie far below, in another all paintings a little above. Where there are photographs, the log-odds of the
+folder are two heaps; two normal distributions of one spread, found by expectation maximisation from the head's own
+probabilities, say where the border lies here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from curate.photos.contamination import Contamination
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_EXPECTED = {"photo": 3.0, "other": -4.0, "variance": 4.0}
+"""Log-odds that the head gives on pictures like its own: middle of each heap, variance in them."""
+
+_WORTH = 2.0
+"""Pictures that what is expected counts as, so that a handful of pictures cannot pull a heap away."""
+
+_LARGEST = 12.0
+"""Log-odds are cut at this size: beyond it they are no proof of more."""
+
+
+def log_odds(evidence: NDArray[np.float32], made_of: Contamination) -> NDArray[np.float64]:
+    """Log-odds float64 (N,) of a photograph against the folder's own blend of drawings and paintings, from evidence (N, 3)."""
+    others = max(made_of.drawing + made_of.painting, 1e-9)
+    drawing = evidence[:, 1] + np.log(made_of.drawing / others + 1e-6)
+    painting = evidence[:, 2] + np.log(made_of.painting / others + 1e-6)
+    found: NDArray[np.float64] = (evidence[:, 0] - np.logaddexp(drawing, painting)).astype(np.float64)
+    return found
+
+
+def recalibrate(
+    evidence: NDArray[np.float32], made_of: Contamination, probability: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Probabilities float64 (N,) of a photograph on the folder's scale, from the head's own `probability` (N,).
+
+    They rise with the log-odds, so the order of pictures is that of the head.
+    """
+    odds = np.clip(log_odds(evidence, made_of), -_LARGEST, _LARGEST)
+    found = probability
+    for _ in range(200):
+        photo, other = found.sum(), (1 - found).sum()
+        high = (found @ odds + _WORTH * _EXPECTED["photo"]) / (photo + _WORTH)
+        low = ((1 - found) @ odds + _WORTH * _EXPECTED["other"]) / (other + _WORTH)
+        if high <= low:
+            return probability
+        squares = found @ (odds - high) ** 2 + (1 - found) @ (odds - low) ** 2
+        variance = (squares + _WORTH * _EXPECTED["variance"]) / (len(odds) + _WORTH)
+        prior = np.log((photo + 0.5) / (other + 0.5))
+        moved = 1 / (1 + np.exp(-(prior + (high - low) * (odds - (high + low) / 2) / variance)))
+        if np.abs(moved - found).max() < 1e-5:
+            break
+        found = moved
+    return found

@@ -1,0 +1,89 @@
+"""The stage on folders whose truth is known: drawings made here, photographs of the demo set's sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from curate.errors import UserError
+from curate.photos import VERSION, PhotoSettings, run
+from curate.pipeline import Context, bring_up_to_date, session
+from curate.workspace import Workspace
+
+skimage_data = pytest.importorskip("skimage.data")
+
+
+def photographs(number: int) -> Iterator[Image.Image]:
+    sources = [skimage_data.astronaut(), skimage_data.coffee(), skimage_data.chelsea(), skimage_data.rocket()]
+    rng = np.random.default_rng(3)
+    for index in range(number):
+        whole = Image.fromarray(sources[index % len(sources)])
+        side = int(min(whole.size) * rng.uniform(0.7, 1.0))
+        left, top = (int(rng.integers(0, room - side + 1)) for room in whole.size)
+        yield whole.crop((left, top, left + side, top + side)).resize((120, 120))
+
+
+def write(folder: Path, drawings: int, photos: int, make_drawing) -> set[str]:
+    """Fill a folder; the names of the photographs."""
+    (folder / "all").mkdir(parents=True)
+    for index in range(drawings):
+        make_drawing(index, size=120).save(folder / f"all/drawing{index:03}.png")
+    for index, picture in enumerate(photographs(photos)):
+        picture.save(folder / f"all/photo{index:03}.jpg")
+    return {f"all/photo{index:03}.jpg" for index in range(photos)}
+
+
+def test_photographs_among_drawings_are_found(tmp_path, make_drawing):
+    photos = write(tmp_path / "mixed", 60, 24, make_drawing)
+    said: list[str] = []
+    with session(tmp_path / "mixed") as workspace:
+        bring_up_to_date(workspace, ["filter-photos"], workers=1)
+        tables = run(Context(workspace, 1, say=said.append), PhotoSettings())
+        stored = workspace.read("photos")
+    found = set(stored.loc[stored["photo_verdict"] == "photo", "path"])
+    assert found <= photos
+    assert len(found) >= 20
+    assert set(stored.loc[stored["path"].isin(found), "action"]) == {"remove"}
+    assert (tables["photos"]["photo_score"].to_numpy() == stored["photo_score"].to_numpy()).all()
+    assert "Estimated share of photographs" in said[0]
+
+
+def test_a_clean_folder_loses_nothing_and_is_told_so(tmp_path, make_drawing):
+    write(tmp_path / "clean", 80, 0, make_drawing)
+    said: list[str] = []
+    with session(tmp_path / "clean") as workspace:
+        bring_up_to_date(workspace, ["scan"], workers=1)
+        photos = run(Context(workspace, 1, say=said.append), PhotoSettings())["photos"]
+    assert (photos["photo_verdict"] == "drawing").mean() > 0.95
+    assert (photos["action"] != "remove").all()
+    assert "nothing is removed" in said[0]
+
+
+def test_what_is_known_is_used_for_the_same_encoder_and_version_only(tmp_path, make_drawing, monkeypatch):
+    from curate.photos import stage
+
+    write(tmp_path / "small", 3, 0, make_drawing)
+    with session(tmp_path / "small") as workspace:
+        bring_up_to_date(workspace, ["filter-photos"], workers=1)
+        assert len(stage._known(workspace, "builtin")) == 3
+        assert stage._known(workspace, "timm:other@x.pt").empty
+        monkeypatch.setattr(stage, "VERSION", VERSION + 1)
+        assert stage._known(workspace, "builtin").empty
+
+
+def test_an_unknown_encoder_is_told_before_any_picture_is_read(tmp_path, make_drawing):
+    write(tmp_path / "small", 2, 0, make_drawing)
+    with session(tmp_path / "small") as workspace:
+        bring_up_to_date(workspace, ["scan"], workers=1)
+        with pytest.raises(UserError, match="Did you mean 'builtin'"):
+            run(Context(workspace, 1), PhotoSettings(encoder="buildin"))
+
+
+@pytest.mark.parametrize("confidence", [0.3, 1.2, float("nan")])
+def test_a_senseless_confidence_is_told(tmp_path, confidence):
+    with pytest.raises(UserError, match=r"between 0\.5 and 1"):
+        run(Context(Workspace(tmp_path), 1), PhotoSettings(min_confidence=confidence))
