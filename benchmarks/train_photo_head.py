@@ -163,7 +163,8 @@ def main() -> None:
     tensors["out"], tensors["out_bias"] = np.float32(head.out * factor), np.float32(head.out_bias * factor)
     # safetensors writes an array's memory as it lies, so it has to lie row by row.
     tensors = {name: np.ascontiguousarray(value).reshape(np.shape(value)) for name, value in tensors.items()}
-    save_file(tensors, given.out, {"temperature": f"{factor:.2f}", "views": str(len(held_out))})
+    # One entry only: safetensors writes several in an order that changes from run to run.
+    save_file(tensors, given.out, {"made": f"{len(held_out)} views, temperature {factor:.2f}"})
     print(f"{given.out}: {given.out.stat().st_size} bytes")
 
 

@@ -21,7 +21,8 @@ KINDS = ("photo", "drawing", "painting")
 """The columns of evidence and of shares, in this order."""
 
 CONFUSION = (0.0, 0.002, 0.07)
-"""Share of each kind that looks like a photograph to the head on packages that it was not trained on."""
+"""Share of each kind that can look like any photograph. It caps what one picture proves: 500 to 1 against a drawing, 14 to 1
+against a painting. Set from the packages that were left out of training (docs/photo-head.md)."""
 
 _ENOUGH = 5_000
 """Pictures that the shares are estimated from; of more, evenly chosen ones."""
