@@ -168,10 +168,7 @@ def scan_command(session: Session) -> None:
     session.terminal.result(
         files=len(files), classes=classes, unreadable=len(bad), bytes=int(files["size"].sum())
     )
-    session.terminal.say(
-        f"{len(files):,} pictures in {classes} class folders, {size_in_words(files['size'].sum())}; "
-        f"{len(bad)} cannot be read."
-    )
+    session.terminal.say(f"{classes} class folders, {size_in_words(files['size'].sum())}.")
     if len(bad):
         from curate.images import REASONS
 
@@ -204,7 +201,19 @@ def eda_command(session: Session) -> None:
 
 @app.command("dedup")
 @shared
-def dedup_command(session: Session) -> None:
+def dedup_command(
+    session: Session,
+    threshold: Annotated[
+        float | None,
+        typer.Option(metavar="SCORE", help="Least score of an edited copy, 0..1 [default: 0.87]."),
+    ] = None,
+    conflicts: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW", help="The same picture under two labels: review or majority [default: review]."
+        ),
+    ] = None,
+) -> None:
     """Find files that show the same picture.
 
     To the byte, to the pixel, or as an edited copy; the same picture under two labels is listed apart.
@@ -212,18 +221,18 @@ def dedup_command(session: Session) -> None:
     from curate.duplicates import all_pairs
 
     with session.open() as workspace:
-        session.update(workspace, ["dedup"])
+        session.update(workspace, ["dedup"], threshold=threshold, conflicts=conflicts)
         duplicates, pairs = workspace.read("duplicates"), workspace.read("pairs")
     if session.csv:
         session.write_csv(all_pairs(duplicates, pairs))
     copies = duplicates[duplicates.path != duplicates.keeper]
-    conflicts = duplicates[duplicates.conflict]
+    clashing = duplicates.group[duplicates.conflict].nunique()
     removable = int((duplicates.action == "remove").sum())
     session.terminal.result(
         groups=duplicates.group.nunique(),
         copies=copies.tier.value_counts().to_dict(),
         removable=removable,
-        conflicts=conflicts.group.nunique(),
+        conflicts=clashing,
     )
     say = session.terminal.say
     if duplicates.empty:
@@ -237,10 +246,8 @@ def dedup_command(session: Session) -> None:
     say(
         f"{duplicates.group.nunique():,} groups; {removable:,} copies would be removed, the best file of each group kept."
     )
-    if len(conflicts):
-        say(
-            f"{conflicts.group.nunique():,} groups stand under more than one label: they wait for a person, none is removed."
-        )
+    if clashing:
+        say(f"{clashing:,} groups stand under more than one label: they wait for a person, none is removed.")
     say(f"Look at them: curate report {session.folder}")
 
 
@@ -259,13 +266,17 @@ def filter_photos_command(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="builtin, open_clip:MODEL/PRETRAINED, or a local checkpoint [default: builtin].",
+            help="builtin, open_clip:MODEL/PRETRAINED, or timm:MODEL@FILE [default: builtin].",
         ),
+    ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(metavar="P", help="How sure to be before a picture is to go [default: 0.8]."),
     ] = None,
 ) -> None:
     """Find photographs among illustrations."""
     with session.open() as workspace:
-        session.update(workspace, ["filter-photos"], encoder=encoder)
+        session.update(workspace, ["filter-photos"], encoder=encoder, min_confidence=min_confidence)
         photos = workspace.read("photos")
     session.write_csv(photos, "path", "photo_score", "photo_verdict")
     counts = {

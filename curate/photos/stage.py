@@ -59,7 +59,7 @@ def run(context: Context, settings: PhotoSettings) -> dict[str, pd.DataFrame]:
         progress=context.progress,
     )
     photos, share = find_photos(files, embeddings, settings)
-    context.say(summary(photos, share))
+    context.say(share.sentence())
     return {"embeddings": embeddings, "photos": photos}
 
 
@@ -80,14 +80,6 @@ def find_photos(
         probability = adapt(np.array(embeddings["vector"].tolist(), np.float32), probability)
         share = revised(share, probability)
     return decide(files, embeddings["content"], probability, share, settings.min_confidence), share
-
-
-def summary(photos: pd.DataFrame, share: Contamination) -> str:
-    """What was found, in a sentence or two."""
-    counts = photos["photo_verdict"].value_counts()
-    found, unsure = int(counts.get("photo", 0)), int(counts.get("unsure", 0))
-    text = f"{found} of {len(photos)} pictures look like photographs, {unsure} need a look."
-    return f"{text} {share.sentence()}"
 
 
 def _known(workspace: Workspace, encoder: str) -> pd.DataFrame:

@@ -94,9 +94,9 @@ def test_killed_at_each_table_and_run_again_gives_the_same_tables(whole, tmp_pat
     folder, workspace, _ = whole
     mine = tmp_path / "w"
     kills = 0
-    for turn in range(40):
-        # By turns killed after its second rename and before its third: in both cases a run has got on by a step.
-        at = ("0", "2") if turn % 2 else ("3", "0")
+    for turn in range(1, 40):
+        # Killed before its first rename, after its second, before its third: each run gets a table further at least.
+        at = ("0", str(turn)) if turn % 2 == 0 else (str(turn), "0")
         done = subprocess.run(
             [sys.executable, "-c", KILLER, *at, "run", str(folder), "--workspace", str(mine), "--quiet"],
             check=False,
