@@ -181,7 +181,9 @@ class _Run:
                 else math.inf,
             )
             tried = ", ".join(f"{name}: {rate:.0f}/s" for name, rate in rates.items())
-            self.say(f"Arithmetic: {plan} on {self.device.type} (measured: {tried}).")
+            self.say(
+                f"Arithmetic: {plan} on {self.device.type} ({f'measured: {tried}' if tried else 'as set'})."
+            )
         return plan, settings.replaced({"training": {"precision": plan.precision}}, "training")
 
     def _restore(self, stored: tuple[dict[str, torch.Tensor], checkpoints.Progress, dict[str, Any]]) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import ImageOps
-from scenes import scene
+from PIL import Image, ImageDraw, ImageOps
 
 from curate.duplicates.candidates import (
     MIRRORED_BINS,
@@ -15,6 +14,18 @@ from curate.duplicates.candidates import (
     shared_features,
 )
 from curate.duplicates.fingerprints import fingerprint, local_features, perceptual_hash
+
+
+def scene(seed: int, size: int = 192) -> Image.Image:
+    rng = np.random.default_rng(seed)
+    image = Image.new("RGB", (size, size), tuple(int(v) for v in rng.integers(0, 255, 3)))
+    draw = ImageDraw.Draw(image)
+    for _ in range(40):
+        x, y = rng.integers(0, size, 2)
+        w, h = rng.integers(6, size // 3, 2)
+        colour = tuple(int(v) for v in rng.integers(0, 255, 3))
+        (draw.ellipse if rng.random() < 0.5 else draw.rectangle)((x, y, x + w, y + h), fill=colour)
+    return image
 
 
 def turned(image: np.ndarray, o: int) -> np.ndarray:

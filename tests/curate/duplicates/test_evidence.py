@@ -8,13 +8,24 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
-from scenes import scene
 
 from curate.duplicates.candidates import best_hashes
 from curate.duplicates.evidence import Picture, Question, align_by_hash, compare, frame_distance
 from curate.duplicates.fingerprints import fingerprint
 
 THRESHOLD = 0.87
+
+
+def scene(seed: int, size: int = 192) -> Image.Image:
+    rng = np.random.default_rng(seed)
+    image = Image.new("RGB", (size, size), tuple(int(v) for v in rng.integers(0, 255, 3)))
+    draw = ImageDraw.Draw(image)
+    for _ in range(40):
+        x, y = rng.integers(0, size, 2)
+        w, h = rng.integers(6, size // 3, 2)
+        colour = tuple(int(v) for v in rng.integers(0, 255, 3))
+        (draw.ellipse if rng.random() < 0.5 else draw.rectangle)((x, y, x + w, y + h), fill=colour)
+    return image
 
 
 def face(mouth: str) -> Image.Image:

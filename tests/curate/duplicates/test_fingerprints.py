@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-import scenes
 from PIL import Image, ImageDraw, ImageOps
 
 from curate.duplicates.fingerprints import (
@@ -21,7 +19,18 @@ from curate.duplicates.fingerprints import (
     real_side,
 )
 
-scene = functools.partial(scenes.scene, size=160)
+
+def scene(seed: int, size: int = 160) -> Image.Image:
+    """A picture of forty random shapes: much to recognise, and nothing like another seed's."""
+    rng = np.random.default_rng(seed)
+    image = Image.new("RGB", (size, size), tuple(int(v) for v in rng.integers(0, 255, 3)))
+    draw = ImageDraw.Draw(image)
+    for _ in range(40):
+        x, y = rng.integers(0, size, 2)
+        w, h = rng.integers(6, size // 3, 2)
+        colour = tuple(int(v) for v in rng.integers(0, 255, 3))
+        (draw.ellipse if rng.random() < 0.5 else draw.rectangle)((x, y, x + w, y + h), fill=colour)
+    return image
 
 
 def grey(image: Image.Image) -> np.ndarray:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-import scenes
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from curate import duplicates
 from curate.duplicates import DedupSettings, all_pairs, run
@@ -18,7 +17,16 @@ from curate.pipeline import Context
 from curate.tables import DUPLICATES, FILES, PAIRS
 from curate.workspace import Workspace
 
-scene = functools.partial(scenes.scene, size=120)
+
+def scene(seed: int, size: int = 120) -> Image.Image:
+    rng = np.random.default_rng(seed)
+    image = Image.new("RGB", (size, size), tuple(int(v) for v in rng.integers(0, 255, 3)))
+    draw = ImageDraw.Draw(image)
+    for _ in range(40):
+        x, y = rng.integers(0, size, 2)
+        w, h = rng.integers(6, size // 3, 2)
+        draw.rectangle((x, y, x + w, y + h), fill=tuple(int(v) for v in rng.integers(0, 255, 3)))
+    return image
 
 
 def context(root: Path, workers: int = 1) -> Context:
