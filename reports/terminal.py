@@ -153,6 +153,9 @@ class Terminal:
         message, remedy = getattr(error, "message", None), getattr(error, "remedy", "")
         code = getattr(error, "exit_code", 1)
         if isinstance(error, KeyboardInterrupt):
+            # CPython remembers an interrupt that came inside exec() of a text, as dataclasses use it during imports,
+            # and would die by the signal instead of leaving with our code; the next exec() forgets it.
+            exec("")
             code, message, remedy = (
                 130,
                 "interrupted.",

@@ -54,9 +54,27 @@ def make_drawing() -> MakePicture:
 
 
 @pytest.fixture(scope="session")
+def scene() -> MakePicture:
+    """`scene(seed, size=192)`: an RGB picture of forty random shapes: much to recognise, nothing like another seed's."""
+    return _scene
+
+
+@pytest.fixture(scope="session")
 def make_photo() -> MakePicture:
     """`make_photo(seed, size=96)`: an RGB picture with a photograph's statistics: steep 1/f spectrum, soft light, grain."""
     return _photo
+
+
+def _scene(seed: int, size: int = 192) -> Image.Image:
+    rng = np.random.default_rng(seed)
+    image = Image.new("RGB", (size, size), tuple(int(v) for v in rng.integers(0, 255, 3)))
+    draw = ImageDraw.Draw(image)
+    for _ in range(40):
+        x, y = rng.integers(0, size, 2)
+        w, h = rng.integers(6, size // 3, 2)
+        colour = tuple(int(v) for v in rng.integers(0, 255, 3))
+        (draw.ellipse if rng.random() < 0.5 else draw.rectangle)((x, y, x + w, y + h), fill=colour)
+    return image
 
 
 def _drawing(seed: int, size: int = 96) -> Image.Image:

@@ -1,5 +1,7 @@
 import inspect
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -34,6 +36,18 @@ def test_json_mode_prints_one_object_and_no_sentence(capsys):
 def test_quiet_mode_prints_nothing(capsys):
     made(lambda terminal: terminal.say("hello"))(json=False, quiet=True, yes=False)
     assert capsys.readouterr() == ("", "")
+
+
+def test_an_interrupt_inside_exec_leaves_with_130_too(tmp_path):
+    program = """
+from reports.terminal import Terminal
+with Terminal().guard() as terminal:
+    terminal.warn("all that the error's message needs is imported here")
+    exec("raise KeyboardInterrupt")
+"""
+    (tmp_path / "program.py").write_text(program)
+    done = subprocess.run([sys.executable, "-m", "program"], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 130
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageOps
 
 from curate.duplicates.candidates import (
     MIRRORED_BINS,
@@ -16,18 +18,6 @@ from curate.duplicates.candidates import (
 from curate.duplicates.fingerprints import fingerprint, local_features, perceptual_hash
 
 
-def scene(seed: int, size: int = 192) -> Image.Image:
-    rng = np.random.default_rng(seed)
-    image = Image.new("RGB", (size, size), tuple(int(v) for v in rng.integers(0, 255, 3)))
-    draw = ImageDraw.Draw(image)
-    for _ in range(40):
-        x, y = rng.integers(0, size, 2)
-        w, h = rng.integers(6, size // 3, 2)
-        colour = tuple(int(v) for v in rng.integers(0, 255, 3))
-        (draw.ellipse if rng.random() < 0.5 else draw.rectangle)((x, y, x + w, y + h), fill=colour)
-    return image
-
-
 def turned(image: np.ndarray, o: int) -> np.ndarray:
     """Orientation o as `orientations` defines it."""
     image = image.T if o & 4 else image
@@ -36,7 +26,7 @@ def turned(image: np.ndarray, o: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("o", range(8))
-def test_hash_of_a_turned_picture_follows_from_its_bits(o: int) -> None:
+def test_hash_of_a_turned_picture_follows_from_its_bits(o: int, scene: Callable[..., Image.Image]) -> None:
     grey = np.asarray(scene(0).convert("L"))
     places, flips = orientations()
     bits = np.unpackbits(perceptual_hash(grey)).astype(bool)
@@ -56,7 +46,7 @@ def test_near_hashes_finds_what_brute_force_finds() -> None:
     assert len(list(near_hashes(hashes[:1]))) == 0
 
 
-def test_mirrored_descriptors_are_those_of_the_mirrored_picture() -> None:
+def test_mirrored_descriptors_are_those_of_the_mirrored_picture(scene: Callable[..., Image.Image]) -> None:
     grey = np.asarray(scene(1).convert("L"))
     points, ours = local_features(grey)
     mirrored_points, theirs = local_features(np.ascontiguousarray(grey[:, ::-1]))
@@ -68,7 +58,7 @@ def test_mirrored_descriptors_are_those_of_the_mirrored_picture() -> None:
     assert (places < 0.03).mean() > 0.8
 
 
-def test_shared_features_finds_a_crop_and_a_mirrored_crop() -> None:
+def test_shared_features_finds_a_crop_and_a_mirrored_crop(scene: Callable[..., Image.Image]) -> None:
     pictures = [scene(seed) for seed in range(8)]
     pictures.append(pictures[2].crop((30, 30, 170, 170)))
     pictures.append(ImageOps.mirror(pictures[5].crop((20, 40, 160, 180))))

@@ -16,18 +16,6 @@ from curate.duplicates.fingerprints import fingerprint
 THRESHOLD = 0.87
 
 
-def scene(seed: int, size: int = 192) -> Image.Image:
-    rng = np.random.default_rng(seed)
-    image = Image.new("RGB", (size, size), tuple(int(v) for v in rng.integers(0, 255, 3)))
-    draw = ImageDraw.Draw(image)
-    for _ in range(40):
-        x, y = rng.integers(0, size, 2)
-        w, h = rng.integers(6, size // 3, 2)
-        colour = tuple(int(v) for v in rng.integers(0, 255, 3))
-        (draw.ellipse if rng.random() < 0.5 else draw.rectangle)((x, y, x + w, y + h), fill=colour)
-    return image
-
-
 def face(mouth: str) -> Image.Image:
     """A round face; `mouth` is smile, frown or open."""
     image = Image.new("RGB", (192, 192), "white")
@@ -83,13 +71,13 @@ EDITS: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_edited_copies_are_recognised(edit: str) -> None:
+def test_edited_copies_are_recognised(edit: str, scene: Callable[..., Image.Image]) -> None:
     image = scene(7)
     assert score(image, EDITS[edit](image)) >= THRESHOLD
     assert score(EDITS[edit](image), image) >= THRESHOLD
 
 
-def test_different_pictures_are_not_alike() -> None:
+def test_different_pictures_are_not_alike(scene: Callable[..., Image.Image]) -> None:
     assert all(score(scene(seed), scene(seed + 100)) < THRESHOLD for seed in range(6))
 
 
@@ -99,7 +87,7 @@ def test_faces_that_differ_by_a_mouth_are_different(a: str, b: str) -> None:
     assert score(face(a), jpeg(face(a), 30)) >= THRESHOLD
 
 
-def test_the_same_caption_on_different_pictures_makes_no_copy() -> None:
+def test_the_same_caption_on_different_pictures_makes_no_copy(scene: Callable[..., Image.Image]) -> None:
     def captioned(seed: int) -> Image.Image:
         image = scene(seed)
         draw = ImageDraw.Draw(image)
@@ -110,7 +98,7 @@ def test_the_same_caption_on_different_pictures_makes_no_copy() -> None:
     assert score(captioned(11), captioned(12)) < THRESHOLD
 
 
-def test_the_same_frame_around_different_pictures_makes_no_copy() -> None:
+def test_the_same_frame_around_different_pictures_makes_no_copy(scene: Callable[..., Image.Image]) -> None:
     a, b = (ImageOps.expand(scene(seed, 120), 40, "black") for seed in (21, 22))
     assert score(a, b) < THRESHOLD
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +21,6 @@ from curate.duplicates.fingerprints import (
 )
 
 
-def scene(seed: int, size: int = 160) -> Image.Image:
-    """A picture of forty random shapes: much to recognise, and nothing like another seed's."""
-    rng = np.random.default_rng(seed)
-    image = Image.new("RGB", (size, size), tuple(int(v) for v in rng.integers(0, 255, 3)))
-    draw = ImageDraw.Draw(image)
-    for _ in range(40):
-        x, y = rng.integers(0, size, 2)
-        w, h = rng.integers(6, size // 3, 2)
-        colour = tuple(int(v) for v in rng.integers(0, 255, 3))
-        (draw.ellipse if rng.random() < 0.5 else draw.rectangle)((x, y, x + w, y + h), fill=colour)
-    return image
-
-
 def grey(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("L"))
 
@@ -41,7 +29,7 @@ def distance(a: np.ndarray, b: np.ndarray) -> int:
     return int(np.unpackbits(a ^ b).sum())
 
 
-def test_hash_stays_when_resized_and_differs_between_pictures() -> None:
+def test_hash_stays_when_resized_and_differs_between_pictures(scene: Callable[..., Image.Image]) -> None:
     image = scene(0)
     small = image.resize((80, 80), Image.Resampling.LANCZOS)
     assert distance(perceptual_hash(grey(image)), perceptual_hash(grey(small))) <= 12
@@ -66,7 +54,7 @@ def test_blank_page_is_empty_with_and_without_a_frame(border: int) -> None:
     assert content_boxes(grey(page))[2]
 
 
-def test_information_grows_with_what_there_is_to_see() -> None:
+def test_information_grows_with_what_there_is_to_see(scene: Callable[..., Image.Image]) -> None:
     word = Image.new("L", (192, 192), "white")
     ImageDraw.Draw(word).text((90, 90), "hi", fill="black")
     assert information(np.full((192, 192), 200, np.uint8)) == 0
@@ -74,7 +62,9 @@ def test_information_grows_with_what_there_is_to_see() -> None:
 
 
 @pytest.mark.parametrize("factor", [1.5, 2])
-def test_an_enlarged_copy_has_hardly_more_detail_than_its_source(factor: float) -> None:
+def test_an_enlarged_copy_has_hardly_more_detail_than_its_source(
+    factor: float, scene: Callable[..., Image.Image]
+) -> None:
     image = scene(3).convert("L")
     large = image.resize((int(160 * factor),) * 2, Image.Resampling.BICUBIC)
     source = real_side(np.asarray(image, np.float32))
@@ -86,7 +76,7 @@ def test_a_flat_picture_has_no_detail() -> None:
     assert real_side(np.full((50, 60), 128, np.float32)) == 0
 
 
-def test_pixels_tell_pictures_and_shapes_apart() -> None:
+def test_pixels_tell_pictures_and_shapes_apart(scene: Callable[..., Image.Image]) -> None:
     image = scene(4)
     assert fingerprint(image).pixels == fingerprint(image.copy()).pixels
     changed = image.copy()
@@ -97,14 +87,16 @@ def test_pixels_tell_pictures_and_shapes_apart() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 2), (1500, 40)])
-def test_odd_shapes_have_fingerprints(size: tuple[int, int]) -> None:
+def test_odd_shapes_have_fingerprints(size: tuple[int, int], scene: Callable[..., Image.Image]) -> None:
     found = fingerprint(scene(5).resize(size))
     assert found.thumb.shape == (THUMB, THUMB)
     assert found.hashes.shape == (2, 32)
     assert len(found.points) == len(found.descriptors)
 
 
-def test_a_file_that_changed_or_went_away_gives_no_row(tmp_path: Path) -> None:
+def test_a_file_that_changed_or_went_away_gives_no_row(
+    tmp_path: Path, scene: Callable[..., Image.Image]
+) -> None:
     for name in ("same", "changed"):
         scene(6).save(tmp_path / f"{name}.png")
     content = hashlib.sha256((tmp_path / "same.png").read_bytes()).hexdigest()

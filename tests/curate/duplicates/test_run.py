@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageOps
 
 from curate import duplicates
 from curate.duplicates import DedupSettings, all_pairs, run
@@ -16,17 +16,6 @@ from curate.errors import UserError
 from curate.pipeline import Context
 from curate.tables import DUPLICATES, FILES, PAIRS
 from curate.workspace import Workspace
-
-
-def scene(seed: int, size: int = 120) -> Image.Image:
-    rng = np.random.default_rng(seed)
-    image = Image.new("RGB", (size, size), tuple(int(v) for v in rng.integers(0, 255, 3)))
-    draw = ImageDraw.Draw(image)
-    for _ in range(40):
-        x, y = rng.integers(0, size, 2)
-        w, h = rng.integers(6, size // 3, 2)
-        draw.rectangle((x, y, x + w, y + h), fill=tuple(int(v) for v in rng.integers(0, 255, 3)))
-    return image
 
 
 def context(root: Path, workers: int = 1) -> Context:
@@ -63,7 +52,7 @@ def context(root: Path, workers: int = 1) -> Context:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, scene: Callable[..., Image.Image]) -> Path:
     root = tmp_path / "set"
     (root / "cat").mkdir(parents=True)
     (root / "dog").mkdir()
@@ -106,7 +95,9 @@ def test_the_number_of_workers_changes_nothing(folder: Path) -> None:
     pd.testing.assert_frame_equal(one["duplicates"], two["duplicates"])
 
 
-def test_known_fingerprints_are_not_computed_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_known_fingerprints_are_not_computed_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, scene: Callable[..., Image.Image]
+) -> None:
     made = context(folder)
     first = run(made, DedupSettings())
     made.workspace.write("fingerprints", first["fingerprints"], version=duplicates.VERSION)
@@ -129,7 +120,9 @@ def test_without_near_only_bytes_and_pixels_count(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 5])
-def test_a_folder_of_one_picture_however_often(tmp_path: Path, count: int) -> None:
+def test_a_folder_of_one_picture_however_often(
+    tmp_path: Path, count: int, scene: Callable[..., Image.Image]
+) -> None:
     root = tmp_path / "flat"
     root.mkdir()
     for number in range(count):
@@ -158,7 +151,7 @@ def test_nothing_readable(tmp_path: Path) -> None:
     ],
 )
 def test_settings_that_mean_nothing_are_refused(
-    tmp_path: Path, settings: DedupSettings, message: str
+    tmp_path: Path, settings: DedupSettings, message: str, scene: Callable[..., Image.Image]
 ) -> None:
     root = tmp_path / "one"
     root.mkdir()

@@ -1,0 +1,118 @@
+"""What every command of `curate` is given: the options that all share, and the terminal to talk to."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reports.terminal import Terminal, command
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from curate.workspace import Workspace
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """What every command is given: where to work, how, and the terminal to talk to."""
+
+    terminal: Terminal
+    folder: Path
+    workspace: Path | None
+    csv: Path | None
+    json: bool
+    quiet: bool
+    yes: bool
+    workers: int | None
+    seed: int | None
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[Workspace]:
+        """The folder's workspace, locked."""
+        from curate.pipeline import session
+
+        with session(self.folder, self.workspace) as workspace:
+            yield workspace
+
+    def update(self, workspace: Workspace, targets: list[str], **settings: Any) -> None:
+        """Run what the targets rest on and is stale. Keywords are settings of the (one) target; None: the default."""
+        from curate.pipeline import STAGES, Reporter, bring_up_to_date, recorded_settings
+
+        chosen = {}
+        for name in targets:
+            stage = STAGES[name]
+            base = stage.default_settings() if len(targets) == 1 else recorded_settings(workspace, stage)
+            given = {key.replace("-", "_"): value for key, value in settings.items() if value is not None}
+            if self.seed is not None and hasattr(base, "seed"):
+                given["seed"] = self.seed
+            chosen[name] = dataclasses.replace(base, **given)
+        reporter = Reporter(stage=self.terminal.progress, say=self.terminal.say)
+        bring_up_to_date(workspace, targets, chosen, workers=self.workers, reporter=reporter)
+
+    def write_csv(self, frame: pd.DataFrame, *first: str) -> None:
+        """The command's result for other tools, where `--csv` asks for it; the columns `first` stand first."""
+        if self.csv is None:
+            return
+        from curate.tables import write_csv
+
+        write_csv(frame[[*first, *(name for name in frame.columns if name not in first)]], self.csv)
+        self.terminal.say(f"{len(frame):,} rows written to {self.csv}")
+
+
+def common(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder of pictures, as a rule with class folders.")
+    ],
+    workspace: Annotated[
+        Path | None,
+        typer.Option(metavar="W", help="Where the tables live [default: DIR.curate, beside DIR]."),
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the result as CSV.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing.")] = False,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Worker processes [default: one a processor].")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", min=0, help="Seed of what is drawn at random.")
+    ] = None,
+) -> None:
+    """The options that all commands share."""
+
+
+shared = command(common, Session)
+
+
+def write_report(session: Session, workspace: Workspace) -> Path:
+    """Write the report of a finished workspace; returns the page's path."""
+    from importlib.metadata import version
+
+    from curate.display import addressed
+    from curate.images import REASONS, read_rgb
+    from curate.stages.eda import summarize
+    from curate.tables import path_from_text
+    from reports.page import ReportData, build_report
+
+    problems = workspace.read("problems")
+    problems["command"] = problems.command.map(lambda text: addressed(text, str(session.folder)))
+    shown = ("files", "duplicates", "pairs", "photos", "splits", "plan", "embeddings")
+    tables: dict[str, Any] = {name: workspace.read(name) for name in shown}
+    data = ReportData(
+        folder=str(session.folder),
+        summary=summarize(workspace),
+        problems=problems,
+        **tables,
+        read=lambda path: read_rgb(workspace.root / path_from_text(path), at_least=128),
+        reasons=REASONS,
+        version=version("curate-classify"),
+    )
+    with session.terminal.progress("Writing the report") as progress:
+        html, _ = build_report(data, workspace.path, progress)
+    return html
