@@ -19,7 +19,7 @@ import pandas as pd
 from hardware import hardware
 from sklearn.metrics import roc_auc_score
 
-from curate.duplicates import all_pairs
+from curate.duplicates.groups import all_pairs
 from curate.pipeline import STAGES, bring_up_to_date, session
 
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from reports.terminal import Terminal, command
+
+if TYPE_CHECKING:
+    from classify.training import Epoch
 
 Workers = Annotated[
     int | None,
@@ -45,6 +48,19 @@ def common(
 
 
 shared = command(common, Session)
+
+
+class _Lines:
+    """A line for the first epoch, the last, and one each fortieth of the budget between: a long run stays readable."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal = terminal
+        self.next = 0.0
+
+    def __call__(self, epoch: Epoch) -> None:
+        if epoch.used >= self.next or epoch.used >= 1:
+            self.terminal.say(str(epoch))
+            self.next = epoch.used + 0.025
 
 
 @app.command("train")
@@ -82,14 +98,15 @@ def train_command(
             chosen,
             resume=resume,
             workers=workers,
-            on_epoch=lambda epoch: terminal.say(str(epoch)),
+            on_epoch=_Lines(terminal),
             say=terminal.say,
             progress=progress,
         )
     terminal.result(**dataclasses.asdict(result))
     if result.macro_f1 is not None:
         terminal.say(
-            f"Best epoch {result.best_epoch}: macro-F1 {result.macro_f1:.3f} on the validation part."
+            f"Kept: epoch {result.best_epoch} of {result.epochs}, macro-F1 {result.macro_f1:.3f} on the validation part: "
+            "the last one that chance alone could set below the highest."
         )
     terminal.say(f"Weights: {result.best}")
     terminal.say(f"Next: classify evaluate TEST {result.best}")

@@ -8,7 +8,7 @@ left out, they are those of the last run in this workspace, or the defaults.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,18 +23,23 @@ if TYPE_CHECKING:
 Place = str | Path
 
 
-def _settings(stage: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings object of a stage from keywords. Raises UserError for an unknown one."""
-    if not given:
-        return {}
-    default = STAGES[stage].default_settings()
-    known = {field.name for field in dataclasses.fields(default)}
-    for name in given:
-        if name not in known:
-            raise UserError(
-                f"{stage}: there is no setting '{name}'.", f"Known: {', '.join(sorted(known)) or 'none'}."
-            )
-    return {stage: dataclasses.replace(default, **given)}
+def _settings(stages: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings objects of the stages that keywords concern. Raises UserError for an unknown keyword."""
+    chosen: dict[str, Any] = {}
+    unknown = dict(given)
+    known: set[str] = set()
+    for stage in stages:
+        default = STAGES[stage].default_settings()
+        names = {field.name for field in dataclasses.fields(default)}
+        known |= names
+        mine = {name: unknown.pop(name) for name in names & set(unknown)}
+        if mine:
+            chosen[stage] = dataclasses.replace(default, **mine)
+    for name in unknown:
+        raise UserError(
+            f"{stages[-1]}: there is no setting '{name}'.", f"Known: {', '.join(sorted(known)) or 'none'}."
+        )
+    return chosen
 
 
 def table(
@@ -44,11 +49,11 @@ def table(
     workspace: Place | None = None,
     workers: int | None = None,
     reporter: Reporter = QUIET,
-    given: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
-    """Bring `stage` up to date for `folder` and return its table `result`."""
+    """Bring `stage` up to date for `folder`, with settings by stage, and return its table `result`."""
     with session(folder, workspace) as place:
-        bring_up_to_date(place, [stage], _settings(stage, given or {}), workers=workers, reporter=reporter)
+        bring_up_to_date(place, [stage], settings, workers=workers, reporter=reporter)
         return place.read(result)
 
 
@@ -58,31 +63,53 @@ def scan(folder: Place, *, workspace: Place | None = None, workers: int | None =
 
 
 def dedup(
-    folder: Place, *, workspace: Place | None = None, workers: int | None = None, **settings: Any
+    folder: Place,
+    *,
+    against: Place | None = None,
+    workspace: Place | None = None,
+    workers: int | None = None,
+    **settings: Any,
 ) -> pd.DataFrame:
-    """Files that show the same picture: the table `duplicates`, one row for each file of a group."""
-    return table("dedup", "duplicates", folder, workspace, workers, given=settings)
+    """Files that show the same picture: the table `duplicates`, one row for each file of a group.
+
+    With `against`, another folder, the table `leaks` instead: the files of `folder` whose picture it holds too. Other
+    keywords: `search` ("full", "fast", "pixel"), `threshold`, `conflicts`, `scope`, `prefer`, `protect`, see
+    `curate.duplicates.dedup.DedupSettings`.
+    """
+    chosen = _settings(("compare", "dedup"), settings)
+    result = "duplicates"
+    if against is not None:
+        chosen |= _settings(("against",), {"folder": str(Path(against).resolve())})
+        result = "leaks"
+    return table("dedup", result, folder, workspace, workers, settings=chosen)
 
 
 def filter_photos(
     folder: Place, *, workspace: Place | None = None, workers: int | None = None, **settings: Any
 ) -> pd.DataFrame:
     """Photographs among illustrations, found without labels: the table `photos`, one row a readable file."""
-    return table("filter-photos", "photos", folder, workspace, workers, given=settings)
+    return table(
+        "filter-photos",
+        "photos",
+        folder,
+        workspace,
+        workers,
+        settings=_settings(("filter-photos",), settings),
+    )
 
 
 def split(
     folder: Place, *, workspace: Place | None = None, workers: int | None = None, **settings: Any
 ) -> pd.DataFrame:
     """Train, validation and test parts that no picture straddles: the table `splits`, one row a file."""
-    return table("split", "splits", folder, workspace, workers, given=settings)
+    return table("split", "splits", folder, workspace, workers, settings=_settings(("split",), settings))
 
 
 def balance(
     folder: Place, *, workspace: Place | None = None, workers: int | None = None, **settings: Any
 ) -> pd.DataFrame:
     """Weights and copies that even out the classes of the training part: the table `balance`, one row a file of it."""
-    return table("balance", "balance", folder, workspace, workers, given=settings)
+    return table("balance", "balance", folder, workspace, workers, settings=_settings(("balance",), settings))
 
 
 def eda(folder: Place, *, workspace: Place | None = None, workers: int | None = None) -> pd.DataFrame:

@@ -46,6 +46,15 @@ def summary_tables(summary: Mapping[str, Any]) -> list[Table]:
     ]
 
 
+def error_lines(error: pd.DataFrame) -> list[str]:
+    """The table `error` in sentences."""
+    words = {
+        "precision": "Estimated: {low:.1%} or more of the {of:,} pairs of edited copies are right (95 % sure; best guess {value:.1%}).",
+        "recall": "Copies planted in {of} of your pictures: {value:.0%} were found (95 % interval {low:.0%} to {high:.0%}).",
+    }
+    return [words[str(row["measure"])].format(**row) for row in error.to_dict("records")]  # type: ignore[arg-type]
+
+
 def problem_lines(problems: pd.DataFrame, folder: str) -> list[tuple[str, str | None]]:
     """Each problem as (text, style): the sentence, then the command that deals with it in `folder`. The worst first."""
     if problems.empty:

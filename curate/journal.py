@@ -23,6 +23,7 @@ from curate.errors import Refused, UserError
 from curate.ledger import Journal, Move
 from curate.outcomes import ApplyResult, Skipped, State, UndoResult, count_files, name_some
 from curate.tables import path_from_text, path_to_text
+from curate.walk import changes
 from curate.workspace import Workspace, sync_folder
 
 if TYPE_CHECKING:
@@ -49,13 +50,14 @@ def apply(
     With `copy_to` or `link_to` the folder is left alone, and what is kept is copied or linked to that place; `size`
     (pixels) brings copies to `size` x `size` by `fit` (pad, crop or stretch), as PNG.
 
-    Raises Refused, before anything is moved, where the plan is older than the tables it rests on, or where the file
-    kept for a duplicate is gone, unreadable or changed; UserError for a folder that cannot be written, a full disk, or
+    Raises Refused, before anything is moved, where the plan is older than the tables it rests on, where pictures came
+    into the folder since, or where the file kept for a duplicate is gone, unreadable or changed; UserError for a folder that cannot be written, a full disk, or
     options that do not go together.
     """
     cleantree.check_options(copy_to, link_to, size, fit)
     plan = workspace.read("plan")
     _check_fresh(workspace)
+    _check_nothing_new(workspace, plan)
     out = copy_to if copy_to is not None else link_to
     if out is not None:
         how = "copy" if copy_to is not None else "link"
@@ -137,6 +139,17 @@ def _check_fresh(workspace: Workspace) -> None:
             )
 
 
+def _check_nothing_new(workspace: Workspace, plan: pd.DataFrame) -> None:
+    """Raise Refused where the folder holds pictures that the plan knows nothing of."""
+    new = changes(os.fspath(workspace.root), plan).new
+    if new:
+        count = f"{len(new):,} {'picture' if len(new) == 1 else 'pictures'}"
+        raise Refused(
+            f"{workspace.root}: {count} came since the plan was made ({name_some(new)}). Nothing was done.",
+            f"Run `curate run {workspace.root}` for a new plan.",
+        )
+
+
 def _sort_out(journal: Journal, plan: pd.DataFrame) -> tuple[list[Any], int, list[Skipped]]:
     """The plan's rows to move; the number of those moved before; those to be left alone, with the reason."""
     root = journal.workspace.root
@@ -165,7 +178,7 @@ def _check_keepers(workspace: Workspace, plan: pd.DataFrame, todo: Sequence[Any]
     """Raise Refused unless the file kept for each duplicate is there, readable, and the bytes that were scanned."""
     groups: dict[str, list[str]] = {}
     for row in todo:
-        if row.stage == "dedup":
+        if row.stage == "dedup" and row.other:  # without one the whole group was dropped, as the user wished
             groups.setdefault(row.other, []).append(row.path)
     kept = plan[plan["action"] != "remove"]
     contents = dict(zip(kept["path"], kept["content"], strict=True))

@@ -78,11 +78,14 @@ STAGES = {
     stage.name: stage
     for stage in (
         Stage("scan", "curate.stages.scan", "run", "ScanSettings", (), ("files",), "Reading files", always=True),
-        Stage("dedup", "curate.duplicates", "run", "DedupSettings", ("files",), ("fingerprints", "pairs", "duplicates"), "Looking for duplicates"),
+        Stage("against", "curate.stages.against", "run", "AgainstSettings", ("files",), ("against",), "Reading the other folder", always=True),
+        Stage("compare", "curate.duplicates.compare", "run", "CompareSettings", ("files", "against"), ("fingerprints", "cases", "planted", "judged"), "Comparing pictures"),
+        Stage("dedup", "curate.duplicates.dedup", "run", "DedupSettings", ("files", "against", "fingerprints", "cases", "planted", "judged", "verdicts"), ("pairs", "error", "leaks", "duplicates"), "Looking for duplicates"),
         Stage("filter-photos", "curate.photos", "run", "PhotoSettings", ("files",), ("embeddings", "photos"), "Looking for photographs"),
-        Stage("split", "curate.stages.split", "run", "SplitSettings", ("files", "pairs", "duplicates", "photos"), ("splits",), "Splitting"),
+        Stage("similar", "curate.stages.similar", "run", "SimilarSettings", ("files", "pairs", "embeddings"), ("similar",), "Looking for similar pictures"),
+        Stage("split", "curate.stages.split", "run", "SplitSettings", ("files", "pairs", "leaks", "duplicates", "photos"), ("splits",), "Splitting"),
         Stage("balance", "curate.stages.balance", "run", "BalanceSettings", ("splits",), ("balance",), "Balancing"),
-        Stage("plan", "curate.stages.plan", "run", "PlanSettings", ("files", "duplicates", "photos"), ("plan",), "Planning"),
+        Stage("plan", "curate.stages.plan", "run", "PlanSettings", ("files", "leaks", "duplicates", "photos"), ("plan",), "Planning"),
         Stage("eda", "curate.stages.eda", "run", "EdaSettings", ("files", "duplicates", "photos", "splits", "balance", "plan"), ("problems",), "Looking for problems"),
     )
 }  # fmt: skip

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from curate.pipeline import STAGES, staleness
+from curate.walk import changes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,10 +49,25 @@ def _plan(plan: pd.DataFrame) -> str:
     return f"{len(gone):,} files to remove ({gone['size'].sum() / 1e6:,.1f} MB), {(plan.action == 'review').sum():,} to review"
 
 
+def _against(against: pd.DataFrame) -> str:
+    return f"{len(against):,} pictures in the other folder" if len(against) else "no other folder"
+
+
+def _judged(judged: pd.DataFrame) -> str:
+    return f"{len(judged):,} pairs looked at"
+
+
+def _similar(similar: pd.DataFrame) -> str:
+    return f"{len(similar):,} pairs that look alike"
+
+
 _WORDS: dict[str, Callable[[pd.DataFrame], str]] = {
     "files": _files,
+    "against": _against,
+    "judged": _judged,
     "duplicates": _duplicates,
     "photos": _photos,
+    "similar": _similar,
     "splits": _splits,
     "balance": _balance,
     "problems": _problems,
@@ -61,10 +78,16 @@ _WORDS: dict[str, Callable[[pd.DataFrame], str]] = {
 def status(workspace: Workspace) -> list[tuple[str, str, str]]:
     """One (stage, state, what it found) for each stage; the state is done, stale or not run.
 
-    Files that changed since the last scan are not seen here: only a scan looks.
+    The scan is stale where files came, went or changed in size or time since; contents are not read. Raises UserError
+    where the folder may not be read.
     """
     rows = []
     for name, state in staleness(workspace).items():
         table = STAGES[name].outputs[-1]
-        rows.append((name, state, _WORDS[table](workspace.read(table)) if workspace.has(table) else ""))
+        found = _WORDS[table](workspace.read(table)) if workspace.has(table) else ""
+        if name == "scan" and found:
+            since = changes(os.fspath(workspace.root), workspace.read(table))
+            if since:
+                state, found = "stale", f"{found}; since then {since}"
+        rows.append((name, state, found))
     return rows

@@ -104,6 +104,9 @@ FILES = Table(
     ("path",),
 )
 
+AGAINST = Table("against", 1, FILES.columns, ("path",))
+"""The files of another folder that `curate dedup --against` compares with; paths are relative to that folder."""
+
 FINGERPRINTS = Table(
     "fingerprints",
     1,
@@ -122,11 +125,109 @@ FINGERPRINTS = Table(
         "real_side": Column(FLOAT32, "pixels along the mean side that carry real detail"),
         "thumb": Column(BINARY, "grey copy that the second look compares, uint8 96 x 96, row by row"),
         "points": Column(
-            BINARY, "local features, float32 n x 4: x, y (0..1), size (pixels), angle (degrees)"
+            BINARY,
+            "local features, float32 n x 4: x, y (0..1), size (pixels), angle (degrees); missing after a fast search",
         ),
-        "descriptors": Column(BINARY, "RootSIFT descriptors x 255 of the local features, uint8 n x 128"),
+        "descriptors": Column(
+            BINARY, "RootSIFT descriptors x 255 of the local features, uint8 n x 128; missing likewise"
+        ),
     },
     ("content",),
+)
+
+JUDGED = Table(
+    "judged",
+    1,
+    {
+        "content_a": _CONTENT,
+        "content_b": Column(TEXT, "the other content; content_a < content_b"),
+        "distance": Column(
+            INT32, "bits in which their nearest hashes differ, 0..256; 257: they were not near"
+        ),
+        "orientation": Column(
+            INT32, "how the second picture is turned by that, 0..7: see candidates.orientations"
+        ),
+        "kind_a": Column(INT32, "which hash of the first is meant: 0 whole, 1 inside the border"),
+        "kind_b": Column(INT32, "which hash of the second"),
+        "score": Column(FLOAT32, "belief that both are the same picture, 0..1"),
+        "evidence": Column(TEXT, "what was measured, in words with numbers"),
+    },
+    ("content_a", "content_b"),
+)
+
+CASES = Table(
+    "cases",
+    1,
+    {
+        "content_a": _CONTENT,
+        "content_b": Column(TEXT, "the other content; content_a < content_b"),
+        "from_a": Column(FLOAT32, "cost of explaining b as an edit of a: see curate.duplicates.provenance"),
+        "from_b": Column(FLOAT32, "cost of explaining a as an edit of b"),
+        "b_is_copy": Column(TEXT, "in words why b is the copy where a is kept"),
+        "a_is_copy": Column(TEXT, "in words why a is the copy where b is kept"),
+    },
+    ("content_a", "content_b"),
+)
+
+PLANTED = Table(
+    "planted",
+    1,
+    {
+        "content": Column(TEXT, "SHA-256 of the picture that a copy was made of, hexadecimal"),
+        "edit": Column(TEXT, "what was done to the copy"),
+        "score": Column(FLOAT32, "belief that picture and copy are the same picture, 0..1"),
+    },
+    ("content",),
+)
+"""Copies that `compare` makes of a sample of the pictures, to see how many it finds; they are not kept."""
+
+ERROR = Table(
+    "error",
+    1,
+    {
+        "measure": Column(
+            TEXT, "precision: share of the near pairs that are right; recall: share of planted copies found"
+        ),
+        "value": Column(FLOAT32, "estimate, 0..1"),
+        "low": Column(FLOAT32, "lower end of the 95 % interval, 0..1"),
+        "high": Column(FLOAT32, "upper end, 0..1"),
+        "of": Column(INT64, "number of pairs or copies that it rests on"),
+    },
+    ("measure",),
+)
+
+VERDICTS = Table(
+    "verdicts",
+    1,
+    {
+        "content": _CONTENT,
+        "other": Column(
+            TEXT, "the other content, content < other, where the verdict is on a pair; else empty"
+        ),
+        "verdict": Column(TEXT, "same or different"),
+        "path": Column(TEXT, "path of a file that held `content` when it was said, for people"),
+        "other_path": Column(TEXT, "path of a file that held `other`"),
+        "said": Column(TEXT, "when it was said: ISO 8601, UTC"),
+    },
+    ("content", "other"),
+)
+"""What people decided, by content: it survives renames, moves and rescans. No stage ever writes it."""
+
+LEAKS = Table(
+    "leaks",
+    1,
+    {
+        "path": _PATH,
+        "content": _CONTENT,
+        "label": _LABEL,
+        "other": Column(TEXT, "path in the other folder of the same picture"),
+        "other_label": Column(TEXT, "its class folder there"),
+        "tier": Column(TEXT, "exact, pixel, verdict or near: how the two are alike"),
+        "score": Column(FLOAT32, "belief that both are the same picture, 0..1"),
+        "action": _ACTION,
+        "reason": _REASON,
+    },
+    ("path",),
 )
 
 PAIRS = Table(
@@ -135,7 +236,7 @@ PAIRS = Table(
     {
         "content_a": _CONTENT,
         "content_b": Column(TEXT, "the other content; content_a < content_b"),
-        "tier": Column(TEXT, "pixel or near"),
+        "tier": Column(TEXT, "pixel, verdict or near"),
         "score": Column(FLOAT32, "belief that both are the same picture, 0..1"),
         "evidence": Column(TEXT, "what was measured, in words with numbers"),
     },
@@ -152,7 +253,7 @@ DUPLICATES = Table(
         "group": Column(INT32, "number of the group, from 0, by the keeper's path"),
         "tier": Column(
             TEXT,
-            "exact, pixel or near: how the file is alike to the keeper (the keeper: its closest member's)",
+            "exact, pixel, verdict or near: how the file is alike to the keeper (the keeper: its closest member's)",
         ),
         "score": Column(
             FLOAT32, "belief that the file is the same picture as the keeper, 0..1; 1 for the keeper"
@@ -164,6 +265,21 @@ DUPLICATES = Table(
     },
     ("group", "path"),
 )
+
+SIMILAR = Table(
+    "similar",
+    1,
+    {
+        "path": _PATH,
+        "other": Column(TEXT, "path of the picture that the encoder finds nearest; path < other"),
+        "label": _LABEL,
+        "other_label": Column(TEXT, "its class folder"),
+        "tier": Column(TEXT, "similar"),
+        "score": Column(FLOAT32, "cosine of the two embeddings, -1..1"),
+    },
+    ("path", "other"),
+)
+"""Pictures that look alike to an encoder and were not found to be copies: to be seen, never removed by themselves."""
 
 EMBEDDINGS = Table(
     "embeddings",
@@ -245,7 +361,7 @@ PLAN = Table(
         "mtime_ns": Column(INT64, "time of last change when it was scanned, nanoseconds since 1970"),
         "label": _LABEL,
         "action": _ACTION,
-        "stage": Column(TEXT, "who decided: scan, dedup, filter-photos; empty for keep"),
+        "stage": Column(TEXT, "who decided: scan, against, dedup, filter-photos; empty for keep"),
         "reason": _REASON,
         "score": Column(FLOAT32, "the decision's score, 0..1"),
         "other": Column(TEXT, "for a duplicate: the path of the file kept for it, else empty"),
@@ -255,8 +371,11 @@ PLAN = Table(
 
 TABLES = {
     table.name: table
-    for table in (FILES, FINGERPRINTS, PAIRS, DUPLICATES, EMBEDDINGS, PHOTOS, SPLITS, BALANCE, PROBLEMS, PLAN)
-}
+    for table in (
+        FILES, AGAINST, FINGERPRINTS, JUDGED, CASES, PLANTED, VERDICTS, PAIRS, ERROR, LEAKS, DUPLICATES, EMBEDDINGS, PHOTOS, SIMILAR, SPLITS,
+        BALANCE, PROBLEMS, PLAN,
+    )
+}  # fmt: skip
 
 _ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
 

@@ -185,7 +185,8 @@ class Workspace:
     ) -> str:
         """Store a table, sorted by its key and brought to its schema; returns the digest of its rows.
 
-        Raises KeyError for an unknown table or a missing column.
+        A table that is stored already, made from the same, is not written again. Raises KeyError for an unknown table
+        or a missing column.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -202,12 +203,25 @@ class Workspace:
             "digest": digest,
             "version": version,
         }
-        rows = rows.replace_schema_metadata({_KEY: json.dumps(origin, sort_keys=True).encode()})
+        about = {_KEY: json.dumps(origin, sort_keys=True).encode()}
+        if self._stored(name) == about[_KEY]:  # the same table: its file keeps its time, and a disk its rest
+            return digest
+        rows = rows.replace_schema_metadata(about)
         with self.replacing(f"{name}.parquet") as temporary:
             pq.write_table(rows, temporary, compression="zstd")
         return digest
 
     # Reading ---------------------------------------------------------------------------------------------------
+
+    def _stored(self, name: str) -> bytes | None:
+        """What the stored table's file says of itself; None where it cannot be read."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return (pq.read_schema(self.path / f"{name}.parquet").metadata or {}).get(_KEY)
+        except (pa.ArrowInvalid, OSError):
+            return None
 
     def has(self, name: str) -> bool:
         """Whether the table is there, in today's schema."""
@@ -215,18 +229,11 @@ class Workspace:
 
     def origin(self, name: str) -> Origin | None:
         """What the stored table was made from; None where there is none, or one of another schema version."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        file = self.path / f"{name}.parquet"
-        try:
-            metadata = pq.read_schema(file).metadata or {}
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (pa.ArrowInvalid, OSError):
+        stored = self._stored(name)
+        if stored is None:
             return None
         try:
-            found = json.loads(metadata[_KEY])
+            found = json.loads(stored)
             if found.pop("schema") != TABLES[name].version:
                 return None
             return Origin(**found)

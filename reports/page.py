@@ -36,6 +36,8 @@ SCHEMA = 1
 MOST = {
     "groups": 48,
     "conflicts": 36,
+    "leaks": 60,
+    "similar": 24,
     "photos": 72,
     "unsure": 48,
     "unreadable": 60,
@@ -70,6 +72,8 @@ class ReportData:
     files: pd.DataFrame
     duplicates: pd.DataFrame | None = None
     pairs: pd.DataFrame | None = None
+    leaks: pd.DataFrame | None = None
+    similar: pd.DataFrame | None = None
     photos: pd.DataFrame | None = None
     splits: pd.DataFrame | None = None
     plan: pd.DataFrame | None = None
@@ -109,6 +113,10 @@ def _lists(data: ReportData) -> dict[str, Listing]:
     return {
         "groups": Listing([group for group in grouped if not group["conflict"]], MOST["groups"]),
         "conflicts": Listing([group for group in grouped if group["conflict"]], MOST["conflicts"]),
+        "leaks": Listing(sections.leak_rows(data.leaks) if data.leaks is not None else [], MOST["leaks"]),
+        "similar": Listing(
+            sections.similar_groups(data.similar) if data.similar is not None else [], MOST["similar"]
+        ),
         "photos": Listing(_photos(data, "photo"), MOST["photos"]),
         "unsure": Listing(_photos(data, "unsure"), MOST["unsure"]),
         "unreadable": Listing(sections.unreadable_rows(data.files, data.reasons), MOST["unreadable"]),
@@ -131,6 +139,8 @@ def _json(data: ReportData, lists: dict[str, Listing]) -> str:
         "problems": sections.problem_rows(data.problems),
         "duplicates": lists["groups"].rows,
         "conflicts": lists["conflicts"].rows,
+        "leaks": lists["leaks"].rows,
+        "similar": lists["similar"].rows,
         "photographs": lists["photos"].rows,
         "unsure": lists["unsure"].rows,
         "unreadable": lists["unreadable"].rows,
@@ -251,9 +261,9 @@ def _gallery_paths(lists: dict[str, Listing], problems: Sequence[sections.Row]) 
     for problem in problems:
         if problem["problem"] != "unreadable":
             paths += problem["examples"][: MOST["examples"]]
-    for name in ("groups", "conflicts"):
+    for name in ("groups", "conflicts", "similar"):
         paths += [member["path"] for group in lists[name].shown for member in group["members"][:8]]
-    for name in ("photos", "unsure"):
+    for name in ("leaks", "photos", "unsure"):
         paths += [row["path"] for row in lists[name].shown]
     return list(dict.fromkeys(paths))
 

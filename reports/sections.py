@@ -12,7 +12,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_TIERS = ("exact", "pixel", "near")
+_TIERS = ("exact", "pixel", "verdict", "near")
 Row = dict[str, Any]
 
 
@@ -156,6 +156,43 @@ def _weakest_pairs(duplicates: pd.DataFrame, pairs: pd.DataFrame | None) -> dict
         }
         for row in inside.to_dict("records")
     }
+
+
+def similar_groups(similar: pd.DataFrame) -> list[Row]:
+    """Pairs that look alike to the encoder, the nearest first, in the form of `groups`: nothing of them is removed."""
+    rows = similar.sort_values(["score", "path", "other"], ascending=[False, True, True])
+    return [
+        {
+            "keeper": row["path"],
+            "tier": "similar",
+            "conflict": row["label"] != row["other_label"],
+            "labels": sorted({row["label"], row["other_label"]}),
+            "members": [
+                {
+                    "path": path,
+                    "label": label,
+                    "tier": "similar",
+                    "score": float(row["score"]),
+                    "action": "keep",
+                    "reason": "",
+                    "keeper": False,
+                }
+                for path, label in ((row["path"], row["label"]), (row["other"], row["other_label"]))
+            ],
+            "weakest": {"score": float(row["score"]), "evidence": "", "a": row["path"], "b": row["other"]},
+        }
+        for row in rows.to_dict("records")
+    ]
+
+
+def leak_rows(leaks: pd.DataFrame) -> list[Row]:
+    """Files whose picture another folder holds too, the surest first."""
+    rows = leaks.sort_values(["score", "path"], ascending=[False, True])
+    return [
+        {name: row[name] for name in ("path", "label", "other", "other_label", "tier", "reason")}
+        | {"score": float(row["score"])}
+        for row in rows.to_dict("records")
+    ]
 
 
 def photo_rows(photos: pd.DataFrame, verdict: str) -> list[Row]:

@@ -13,7 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -123,12 +123,15 @@ class Terminal:
             task = bar.add_task(doing, total=None)
             yield show
 
+    @property
+    def answers(self) -> bool:
+        """Whether `confirm` can be answered: by `--yes`, or by somebody at a terminal."""
+        return self.yes or (self.human and sys.stdin.isatty())
+
     def confirm(self, question: str) -> bool:
-        """Ask before a step that changes files. `--yes` answers yes; without a terminal to ask on the answer is no."""
-        if self.yes:
-            return True
-        if not self.human or not sys.stdin.isatty():
-            return False
+        """Ask before a step that changes files. `--yes` answers yes; where nobody can answer it is no."""
+        if self.yes or not self.answers:
+            return self.yes
         self._out.print(f"{printable(question)} [y/N] ", end="", markup=False)
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
@@ -209,9 +212,13 @@ def command(
     """Make a decorator that gives a command the options that all commands share.
 
     `common` is a function whose parameters are those options. A command is a function whose first parameter is
-    `start(**those options)`, followed by its own arguments and options. An error ends it as `Terminal.fail` says.
+    `start(**those options)`, followed by its own arguments and options; on the command line the arguments that all
+    share come before its own. An error ends it as `Terminal.fail` says.
     """
+    from typer.models import ArgumentInfo
+
     shared = list(inspect.signature(common, eval_str=True).parameters.values())
+    first = [p for p in shared if any(isinstance(a, ArgumentInfo) for a in get_args(p.annotation))]
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
@@ -222,7 +229,8 @@ def command(
             with Terminal(**flags).guard() as terminal:
                 function(start(terminal=terminal, **options), **given)
 
-        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in (*own, *shared)]
+        ordered = (*first, *own, *(p for p in shared if p not in first))
+        parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in ordered]
         call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what typer reads
         call.__annotations__ = {p.name: p.annotation for p in parameters}
         call.__name__, call.__doc__ = function.__name__, function.__doc__

@@ -25,6 +25,7 @@ for _name, _command in {
     "scan": stages.scan_command,
     "eda": stages.eda_command,
     "dedup": stages.dedup_command,
+    "verdict": stages.verdict_command,
     "filter-photos": stages.filter_photos_command,
     "split": stages.split_command,
     "balance": stages.balance_command,

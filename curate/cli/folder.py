@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from curate.cli.session import Session, shared, write_report
-from curate.errors import UserError
+from curate.errors import Refused, UserError
 from reports.terminal import Terminal
 
 
@@ -95,16 +95,18 @@ def apply_command(
     """Carry out the plan: quarantine, or a clean tree.
 
     Moves what is to go into quarantine (`curate undo` takes it back), or writes a clean tree elsewhere. The plan is
-    the one that was looked at: where the folder has changed since, it is refused and `curate run` makes it anew.
+    the one that was looked at: without one, or where pictures came since, it is refused and `curate run` makes it.
     """
     from curate import journal
     from curate.display import plan_rows
-    from curate.pipeline import STAGES
 
     terminal = session.terminal
     with session.open() as workspace:
         if not workspace.has("plan"):
-            session.update(workspace, list(STAGES))
+            raise Refused(
+                f"{session.folder}: there is no plan yet, so nobody has looked at one. Nothing was done.",
+                f"Run `curate run {session.folder}` and look at the report.",
+            )
         title, columns, rows = plan_rows(workspace.read("plan"))
         terminal.table(columns, rows, title=title)
         session.write_csv(workspace.read("plan"))
@@ -114,10 +116,14 @@ def apply_command(
             terminal.say(preview.sentence)
             return
         moves = copy is None and link is None
-        if moves and not terminal.confirm(f"{preview.sentence}\nMove them? `curate undo` takes it back."):
+        if moves and not terminal.answers:
             raise UserError(
-                "nothing was done: nobody said yes.", "Give --yes, or --dry-run to see what would be done."
+                "nothing was done: there is nobody to ask.",
+                "Give --yes, or --dry-run to see what would be done.",
             )
+        if moves and not terminal.confirm(f"{preview.sentence}\nMove them? `curate undo` takes it back."):
+            terminal.say("Nothing was done.")
+            return
         with terminal.progress("Applying") as progress:
             done = journal.apply(workspace, copy_to=copy, link_to=link, size=size, fit=fit, progress=progress)
     terminal.result(**dataclasses.asdict(done))

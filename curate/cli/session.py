@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,18 +40,30 @@ class Session:
         with session(self.folder, self.workspace) as workspace:
             yield workspace
 
-    def update(self, workspace: Workspace, targets: list[str], **settings: Any) -> None:
-        """Run what the targets rest on and is stale. Keywords are settings of the (one) target; None: the default."""
+    def update(
+        self,
+        workspace: Workspace,
+        targets: Sequence[str],
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Run what the targets rest on and is stale.
+
+        `settings` maps stages to their settings as the command line gives them; None is the default. A stage that is
+        not in it keeps the settings of its last run.
+        """
         from curate.pipeline import STAGES, Reporter, bring_up_to_date, recorded_settings
 
-        chosen = {}
-        for name in targets:
-            stage = STAGES[name]
-            base = stage.default_settings() if len(targets) == 1 else recorded_settings(workspace, stage)
-            given = {key.replace("-", "_"): value for key, value in settings.items() if value is not None}
-            if self.seed is not None and hasattr(base, "seed"):
-                given["seed"] = self.seed
-            chosen[name] = dataclasses.replace(base, **given)
+        chosen = {
+            name: dataclasses.replace(
+                STAGES[name].default_settings(), **{key: v for key, v in values.items() if v is not None}
+            )
+            for name, values in (settings or {}).items()
+        }
+        if self.seed is not None:
+            for name in targets:
+                base = chosen.get(name) or recorded_settings(workspace, STAGES[name])
+                if hasattr(base, "seed"):
+                    chosen[name] = dataclasses.replace(base, seed=self.seed)
         reporter = Reporter(stage=self.terminal.progress, say=self.terminal.say)
         bring_up_to_date(workspace, targets, chosen, workers=self.workers, reporter=reporter)
 
@@ -102,7 +114,7 @@ def write_report(session: Session, workspace: Workspace) -> Path:
 
     problems = workspace.read("problems")
     problems["command"] = problems.command.map(lambda text: addressed(text, str(session.folder)))
-    shown = ("files", "duplicates", "pairs", "photos", "splits", "plan", "embeddings")
+    shown = ("files", "duplicates", "pairs", "leaks", "similar", "photos", "splits", "plan", "embeddings")
     tables: dict[str, Any] = {name: workspace.read(name) for name in shown}
     data = ReportData(
         folder=str(session.folder),

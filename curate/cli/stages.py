@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from curate.cli.session import Session, shared
+from curate.errors import UserError
 from reports.terminal import size_in_words
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @shared
@@ -55,62 +60,169 @@ def eda_command(session: Session) -> None:
     session.terminal.lines(problem_lines(problems, str(session.folder)))
 
 
+TIERS = {
+    "exact": "the same bytes",
+    "pixel": "other bytes, the same decoded picture",
+    "verdict": "a person said that it is the same picture",
+    "near": "an edited copy of the file that is kept",
+}
+
+
 @shared
 def dedup_command(
     session: Session,
+    fast: Annotated[
+        bool,
+        typer.Option("--fast", help="By hashes alone: several times quicker, finds few crops and rotations."),
+    ] = False,
     threshold: Annotated[
         float | None,
         typer.Option(metavar="SCORE", help="Least score of an edited copy, 0..1 [default: 0.87]."),
     ] = None,
+    precision: Annotated[
+        float | None,
+        typer.Option(metavar="P", help="Instead of --threshold: share of right pairs to aim at, e.g. 0.999."),
+    ] = None,
     conflicts: Annotated[
         str | None,
         typer.Option(
-            metavar="HOW", help="The same picture under two labels: review or majority [default: review]."
+            metavar="HOW",
+            help="The same picture under two labels: review, majority or drop-all [default: review].",
         ),
+    ] = None,
+    scope: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHICH", help="Copies that count: all, within-class or across-class [default: all]."
+        ),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TEST", help="Another folder, of which nothing may be in DIR too; TEST is not changed."
+        ),
+    ] = None,
+    prefer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SUB", help="Folder below DIR whose files are kept first; may be repeated."),
+    ] = None,
+    protect: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SUB", help="Folder below DIR of which nothing is removed; may be repeated."),
     ] = None,
 ) -> None:
     """Find files that show the same picture.
 
-    To the byte, to the pixel, or as an edited copy; the same picture under two labels is listed apart.
+    To the byte, to the pixel, or as an edited copy; the same picture under two labels is listed apart. With --against,
+    also what another folder (the test set) holds too.
     """
-    from curate.duplicates import all_pairs
+    from curate.display import error_lines
+    from curate.duplicates.groups import all_pairs
 
+    settings: dict[str, dict[str, Any]] = {
+        "against": {"folder": str(against.resolve()) if against else None},
+        "compare": {"search": "fast" if fast else None},
+        "dedup": {
+            "threshold": threshold,
+            "precision": precision,
+            "conflicts": conflicts,
+            "scope": scope,
+            "prefer": tuple(prefer) if prefer else None,
+            "protect": tuple(protect) if protect else None,
+        },
+    }
     with session.open() as workspace:
-        session.update(workspace, ["dedup"], threshold=threshold, conflicts=conflicts)
-        duplicates, pairs = workspace.read("duplicates"), workspace.read("pairs")
+        session.update(workspace, ["dedup"], settings)
+        duplicates, pairs, error, leaks = (
+            workspace.read(name) for name in ("duplicates", "pairs", "error", "leaks")
+        )
     if session.csv:
         session.write_csv(all_pairs(duplicates, pairs))
     copies = duplicates[duplicates.path != duplicates.keeper]
     clashing = duplicates.group[duplicates.conflict].nunique()
+    counts = copies.tier.value_counts()
     removable = int((duplicates.action == "remove").sum())
     session.terminal.result(
         groups=duplicates.group.nunique(),
-        copies=copies.tier.value_counts().to_dict(),
+        copies=counts.to_dict(),
         removable=removable,
         conflicts=clashing,
+        leaks=leaks[["path", "other", "tier", "score"]].to_dict("records"),
+        error=error.to_dict("records"),
     )
     say = session.terminal.say
     if duplicates.empty:
         say("No two files show the same picture.")
-        return
-    counts = copies.tier.value_counts()
-    session.terminal.table(
-        ["tier", "copies", "meaning"],
-        [(tier, int(counts[tier]), words) for tier, words in TIERS.items() if tier in counts],
-    )
-    say(
-        f"{duplicates.group.nunique():,} groups; {removable:,} copies would be removed, the best file of each group kept."
-    )
-    if clashing:
+    else:
+        session.terminal.table(
+            ["tier", "copies", "meaning"],
+            [(tier, int(counts[tier]), words) for tier, words in TIERS.items() if tier in counts],
+        )
+        say(f"{duplicates.group.nunique():,} groups; {removable:,} copies would be removed.")
+    if clashing and (conflicts or "review") == "review":
         say(f"{clashing:,} groups stand under more than one label: they wait for a person, none is removed.")
+    session.terminal.lines([(line, None) for line in error_lines(error)])
+    if against:
+        _say_leaks(session, leaks, against)
     say(f"Look at them: curate report {session.folder}")
 
 
-TIERS = {
-    "exact": "the same bytes",
-    "pixel": "other bytes, the same decoded picture",
-    "near": "an edited copy of the file that is kept",
-}
+def _say_leaks(session: Session, leaks: pd.DataFrame, against: Path) -> None:
+    """What the other folder holds too, in words, the surest first."""
+    if leaks.empty:
+        session.terminal.say(f"No picture of {session.folder} is in {against} too.")
+        return
+    shown = leaks.sort_values(["score", "path"], ascending=[False, True]).head(10)
+    session.terminal.table(
+        ["file", "in the other folder", "tier", "score"],
+        list(shown[["path", "other", "tier", "score"]].itertuples(index=False, name=None)),
+        title=f"Also in {against}",
+    )
+    more = f" (the first {len(shown)} are shown)" if len(leaks) > len(shown) else ""
+    session.terminal.say(
+        f"{len(leaks):,} files of {session.folder} show a picture that is in {against} too{more}; the plan removes "
+        f"them from {session.folder}."
+    )
+
+
+@shared
+def verdict_command(
+    session: Session,
+    one: Annotated[str | None, typer.Argument(metavar="A", help="A picture of the folder.")] = None,
+    other: Annotated[str | None, typer.Argument(metavar="B", help="Another one.")] = None,
+    verdict: Annotated[str | None, typer.Argument(metavar="same|different", help="What they are.")] = None,
+    said: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="A CSV file with columns a, b, verdict.")
+    ] = None,
+) -> None:
+    """Say whether two pictures are the same.
+
+    It counts for more than any score, is kept by content, and so outlives renames and rescans. Without A and B: list
+    what was said.
+    """
+    from curate.verdicts import read_said, read_verdicts, record
+
+    rows = read_said(said) if said else []
+    if one is not None:
+        if other is None or verdict is None:
+            raise UserError(
+                "a verdict needs two files and a word.", "Write: curate verdict DIR A B same|different"
+            )
+        rows.append((one, other, verdict))
+    with session.open() as workspace:
+        if not workspace.has("files"):
+            session.update(workspace, ["scan"])
+        verdicts = record(workspace, rows) if rows else read_verdicts(workspace)
+    session.write_csv(verdicts.rename(columns={"path": "a", "other_path": "b"}), "a", "b", "verdict")
+    listed = verdicts[["path", "other_path", "verdict", "said"]]
+    session.terminal.result(recorded=len(rows), verdicts=listed.to_dict("records"))
+    if rows:
+        session.terminal.say(f"{len(rows):,} verdicts recorded; {len(verdicts):,} in all.")
+        session.terminal.say(f"Next: curate dedup {session.folder}")
+    elif len(verdicts):
+        session.terminal.table(["a", "b", "verdict", "said"], list(listed.itertuples(index=False, name=None)))
+    else:
+        session.terminal.say("Nobody has said anything about two pictures of this folder yet.")
 
 
 @shared
@@ -130,7 +242,11 @@ def filter_photos_command(
 ) -> None:
     """Find photographs among illustrations."""
     with session.open() as workspace:
-        session.update(workspace, ["filter-photos"], encoder=encoder, min_confidence=min_confidence)
+        session.update(
+            workspace,
+            ["filter-photos"],
+            {"filter-photos": {"encoder": encoder, "min_confidence": min_confidence}},
+        )
         photos = workspace.read("photos")
     session.write_csv(photos, "path", "photo_score", "photo_verdict")
     counts = {
@@ -161,7 +277,7 @@ def split_command(
     from curate.display import split_rows
 
     with session.open() as workspace:
-        session.update(workspace, ["split"], val=val, test=test)
+        session.update(workspace, ["split"], {"split": {"val": val, "test": test}})
         splits = workspace.read("splits")
     session.write_csv(splits)
     title, columns, rows = split_rows(splits)
@@ -187,7 +303,7 @@ def balance_command(
     from curate.display import balance_rows
 
     with session.open() as workspace:
-        session.update(workspace, ["balance"], method=method, cap=cap)
+        session.update(workspace, ["balance"], {"balance": {"method": method, "cap": cap}})
         balance = workspace.read("balance")
     session.write_csv(balance)
     title, columns, rows = balance_rows(balance)

@@ -10,7 +10,7 @@ labels and the rank among the candidates play no part.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,10 +29,15 @@ _PART_INLIERS, _PART_TURNED_INLIERS = 8, 30
 _PART_INSIDE, _PART_ANGLE = 0.88, 14.0
 _PART_HANDICAP = 0.05
 _PART_TONE, _PART_TONE_INLIERS = 5.0, 70
+_SURE, _PLAUSIBLE, _PLAUSIBLE_PART = 0.87, 0.72, 0.9
+_HOPELESS = 0.5
+_NEAR_HASH, _MANY_INLIERS = 44, 30
+_RICH, _MANY_POINTS = 0.5, 100
 _LEAST_INLIERS = 6
 _MATCH_RATIO = 0.85
 _REPROJECTION = 4.0 / 192
 _NOISE = 4.0
+_STRUCTURE = 25.0  # grey levels squared
 _UNIT = np.array([0.0, 0.0, 1.0, 1.0])
 _ORIENTATIONS = (
     "", "mirrored", "flipped upside down", "turned half round",
@@ -61,12 +66,28 @@ class Question(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What the second look found: numbers of the pictures, score 0..1, evidence in words."""
+    """What the second look found: numbers of the pictures, score 0..1, evidence in words.
+
+    `doubt`: the alignment is plausible, but the score leaves doubt that a closer look at the pictures themselves may
+    clear up (`curate.duplicates.closer`). `transform`: the map (2, 3) from the unit coordinates of `a` to those of
+    `b`, row by row; empty where there is none.
+    """
 
     a: int
     b: int
     score: float
     evidence: str
+    doubt: bool = False
+    transform: tuple[float, ...] = ()
+
+
+class Agreement(NamedTuple):
+    """How far two aligned grey copies agree: see `agreement`."""
+
+    inside: float
+    overlap: float
+    shift: float
+    structure: float
 
 
 def judge(work: Sequence[tuple[dict[int, Picture], list[Question]]], threshold: float) -> list[Finding]:
@@ -77,30 +98,61 @@ def judge(work: Sequence[tuple[dict[int, Picture], list[Question]]], threshold: 
     with threadpool_limits(limits=1):
         for pictures, questions in work:
             for question in questions:
-                score, evidence = compare(pictures[question.a], pictures[question.b], question)
-                if score >= threshold:
-                    findings.append(Finding(question.a, question.b, score, evidence))
+                finding = examine(pictures[question.a], pictures[question.b], question)
+                if finding.score >= threshold:
+                    findings.append(finding)
     return findings
 
 
 def compare(a: Picture, b: Picture, question: Question) -> tuple[float, str]:
     """Score 0..1 and evidence in words that `a` and `b` are one picture: the best over the possible alignments."""
-    best = (0.0, "")
-    if question.distance <= 256:
-        transform = align_by_hash(a, b, question.orientation, question.kinds)
-        score = _score(a, b, transform, distance=question.distance, inliers=0)
-        how = f"{question.distance} of 256 bits of the hash differ"
-        best = (score, _words(how, transform, score))
+    finding = examine(a, b, question)
+    return finding.score, finding.evidence
+
+
+def examine(a: Picture, b: Picture, question: Question) -> Finding:
+    """What the best of the possible alignments of `a` and `b` says.
+
+    Where none reaches a sure score, the alignment handed on for a closer look is that of the highest agreement, even
+    if it is none that an edit of the whole picture makes.
+    """
+    best = closest = Finding(question.a, question.b, 0.0, "")
+    nearest, fewest = -1.0, min(len(a.points), len(b.points))
+    for transform, distance, inliers in _alignments(a, b, question):
+        found = agreement(a, b, transform)
+        close = 0 <= distance <= _NEAR_HASH or inliers >= _MANY_INLIERS
+        if found.inside < _HOPELESS and not close:
+            continue
+        turned = _orientation(transform) != 0
+        framed = frame_distance(a, b, transform) <= (_TURNED_FRAME if turned else _SAME_FRAME)
+        score = _score(transform, found, framed=framed, distance=distance, inliers=inliers)
+        how = f"{inliers} local features match" if inliers else f"{distance} of 256 bits of the hash differ"
+        words = _words(how, transform, score) if score > 0 else ""
+        rich = fewest >= _MANY_POINTS if fewest else found.structure >= _RICH
+        plausible = _PLAUSIBLE if framed else _PLAUSIBLE_PART
+        doubt = found.inside >= plausible or close
+        doubt = not rich if score >= _SURE else doubt and (framed or not turned or rich)
+        this = Finding(question.a, question.b, score, words, doubt, tuple(transform.ravel().tolist()))
+        best = this if score > best.score else best
+        if doubt and found.inside > nearest:
+            nearest, closest = found.inside, this
         if score > 0.97:
-            return best
+            break
+    if best.score >= _SURE:
+        return best
+    return best._replace(doubt=closest.doubt, transform=closest.transform)
+
+
+def _alignments(a: Picture, b: Picture, question: Question) -> Iterator[tuple[NDArray[np.float64], int, int]]:
+    """The possible alignments: the map, the hash's distance (-1: not by hash), the matching local features."""
+    if question.distance <= 256:
+        yield align_by_hash(a, b, question.orientation, question.kinds), question.distance, 0
+        if question.orientation and any(question.kinds):  # what is inside a border is often symmetric
+            yield align_by_hash(a, b, 0, question.kinds), question.distance, 0
     for mirror in (False, True):
         found, inliers = align_by_features(a, b, mirror)
-        if found is None:
-            continue
-        score = _score(a, b, found, distance=0, inliers=inliers)
-        if score > best[0]:
-            best = (score, _words(f"{inliers} local features match", found, score))
-    return best
+        if found is not None:
+            yield found, -1, inliers
 
 
 def _words(how: str, transform: NDArray[np.float64], score: float) -> str:
@@ -108,7 +160,9 @@ def _words(how: str, transform: NDArray[np.float64], score: float) -> str:
     return f"{how}; aligned{f' ({turned})' if turned else ''} the pictures agree by {score:.2f}"
 
 
-def _score(a: Picture, b: Picture, transform: NDArray[np.float64], *, distance: int, inliers: int) -> float:
+def _score(
+    transform: NDArray[np.float64], found: Agreement, *, framed: bool, distance: int, inliers: int
+) -> float:
     """How far the aligned pictures agree, 0..1; 0 where the alignment is none that an edit makes.
 
     Where the frames coincide, agreement inside the borders decides. Where one picture would be a part of the other,
@@ -116,20 +170,17 @@ def _score(a: Picture, b: Picture, transform: NDArray[np.float64], *, distance: 
     must agree, and unless very many features match it must be as bright: a cropped or framed copy keeps its tones,
     the same symbol drawn once more on another ground does not.
     """
+    if framed:
+        return 0.0 if distance > _FAR_HASH and found.inside < _FAR_AGREEMENT else max(0.0, found.inside)
     turned = _orientation(transform) != 0
-    same_frame = frame_distance(a, b, transform) <= (_TURNED_FRAME if turned else _SAME_FRAME)
-    if not same_frame and (
+    if (
         inliers < (_PART_TURNED_INLIERS if turned else _PART_INLIERS)
         or containment(transform) < _PART_INSIDE
-        or _rotation(transform) > _PART_ANGLE
+        or rotation(transform) > _PART_ANGLE
+        or (found.shift > _PART_TONE and inliers < _PART_TONE_INLIERS)
     ):
         return 0.0
-    inside, overlap, shift = agreement(a, b, transform)
-    if same_frame:
-        return 0.0 if distance > _FAR_HASH and inside < _FAR_AGREEMENT else max(0.0, inside)
-    if shift > _PART_TONE and inliers < _PART_TONE_INLIERS:
-        return 0.0
-    return max(0.0, min(inside, overlap) - _PART_HANDICAP)
+    return max(0.0, min(found.inside, found.overlap) - _PART_HANDICAP)
 
 
 # Alignment: affine maps float64 (2, 3) from the unit coordinates of a to those of b ---------------------------------
@@ -221,7 +272,7 @@ def _orientation(transform: NDArray[np.float64]) -> int:
     return int(np.argmin([np.abs(linear - turn[:2, :2]).max() for turn in _turns()]))
 
 
-def _rotation(transform: NDArray[np.float64]) -> float:
+def rotation(transform: NDArray[np.float64]) -> float:
     """Degrees, 0..45, between the map's rotation and the nearest quarter turn."""
     u, _, v = np.linalg.svd(transform[:, :2])
     cosine, sine = (u @ v)[0, 0], (u @ v)[1, 0]
@@ -254,11 +305,11 @@ def containment(transform: NDArray[np.float64]) -> float:
 # Agreement ----------------------------------------------------------------------------------------------------------
 
 
-def agreement(a: Picture, b: Picture, transform: NDArray[np.float64]) -> tuple[float, float, float]:
+def agreement(a: Picture, b: Picture, transform: NDArray[np.float64]) -> Agreement:
     """How far the aligned grey copies agree.
 
-    Local correlation -1..1 inside both pictures' borders, the same over the whole overlap, and there the difference of
-    the mean grey levels, 0..255.
+    Local correlation -1..1 inside both pictures' borders, the same over the whole overlap, there the difference of
+    the mean grey levels, 0..255, and the share of the frame that holds structure, 0..1.
 
     Both are compared in the frame of the picture that shows less, so that it is never the finer one that is enlarged.
     """
@@ -283,7 +334,11 @@ def agreement(a: Picture, b: Picture, transform: NDArray[np.float64]) -> tuple[f
     # A border around the one picture must not bleed into the overlap through the blur.
     eroded = cv2.erode(overlap.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     shift = abs(float((ours - theirs)[eroded].mean())) if eroded.any() else 255.0
-    return local_correlation(ours, theirs, inside), local_correlation(ours, theirs, eroded), shift
+    varied = inside & (_blur((ours - _blur(ours, 3.5)) ** 2, 3.5) > _STRUCTURE)
+    within = local_correlation(ours, theirs, inside)
+    # The overlap can only lower a score further: where there is nothing to lower, its cost is saved.
+    over = local_correlation(ours, theirs, eroded) if within >= _HOPELESS else within
+    return Agreement(within, over, shift, float(varied.mean()))
 
 
 def _mask(box: NDArray[np.float32]) -> NDArray[np.float32]:

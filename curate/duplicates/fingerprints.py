@@ -46,7 +46,8 @@ class Fingerprint:
     `pixels` SHA-256 of the decoded picture; `hashes` uint8 (2, 32): whole, inside the border; `boxes` float32
     (2, 4): left, top, right, bottom of the picture inside its outermost border and inside all, unit coordinates; `quality` information, 0..1;
     `real_side` pixels along the mean side that carry real detail; `thumb` uint8 (THUMB, THUMB); `points` float32
-    (n, 4): x, y, size in unit coordinates and pixels, angle in degrees; `descriptors` uint8 (n, 128), RootSIFT x 255.
+    (n, 4): x, y, size in unit coordinates and pixels, angle in degrees; `descriptors` uint8 (n, 128), RootSIFT x 255; both
+    None where they were not asked for.
     """
 
     pixels: str
@@ -55,12 +56,12 @@ class Fingerprint:
     quality: float
     real_side: float
     thumb: NDArray[np.uint8]
-    points: NDArray[np.float32]
-    descriptors: NDArray[np.uint8]
+    points: NDArray[np.float32] | None
+    descriptors: NDArray[np.uint8] | None
 
 
-def fingerprint(image: Image.Image) -> Fingerprint:
-    """The fingerprint of an RGB picture (see `curate.images.to_rgb`)."""
+def fingerprint(image: Image.Image, features: bool = True) -> Fingerprint:
+    """The fingerprint of an RGB picture (see `curate.images.to_rgb`); without local features where told so."""
     import cv2
 
     rgb = np.asarray(image)
@@ -72,7 +73,7 @@ def fingerprint(image: Image.Image) -> Fingerprint:
     left, top, right, bottom = inner
     inside = medium[top:bottom, left:right]
     height, width = medium.shape
-    points, descriptors = local_features(medium)
+    points, descriptors = local_features(medium) if features else (None, None)
     return Fingerprint(
         pixels=sha.hexdigest(),
         hashes=np.stack([perceptual_hash(medium), perceptual_hash(inside)]),
@@ -151,9 +152,12 @@ def _trim(grey: NDArray[np.uint8], box: Box) -> Box | None:
 def _uniform_lines(lines: NDArray[np.uint8]) -> int:
     """How many of the first lines are of one tone, that of the first."""
     tone = float(np.median(lines[0]))
-    off = np.abs(lines.astype(np.float32) - tone) > _BORDER_TOLERANCE
-    bad = off.sum(axis=1) > max(3, 0.02 * lines.shape[1])
-    return int(np.argmax(bad)) if bad.any() else len(lines)
+    for some in (lines[:4], lines):  # most pictures have no border: the first lines tell
+        off = np.abs(some.astype(np.float32) - tone) > _BORDER_TOLERANCE
+        bad = off.sum(axis=1) > max(3, 0.02 * lines.shape[1])
+        if bad.any():
+            return int(np.argmax(bad))
+    return len(lines)
 
 
 @functools.cache
@@ -240,7 +244,7 @@ def local_features(grey: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArra
     return points[order], np.round(root * 255).astype(np.uint8)
 
 
-def fingerprint_files(work: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+def fingerprint_files(work: Sequence[tuple[str, str]], features: bool = True) -> list[dict[str, Any]]:
     """Rows of the table `fingerprints` for (content, file) pairs; a file that changed or went away gives none."""
     rows = []
     for content, file in work:
@@ -248,7 +252,7 @@ def fingerprint_files(work: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
             data = read_bytes(file)
             if hashlib.sha256(data).hexdigest() != content:
                 continue
-            found = fingerprint(to_rgb(open_image(data)))
+            found = fingerprint(to_rgb(open_image(data)), features)
         except Unreadable:
             continue
         rows.append(
@@ -260,8 +264,8 @@ def fingerprint_files(work: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
                 "quality": found.quality,
                 "real_side": found.real_side,
                 "thumb": found.thumb.tobytes(),
-                "points": found.points.tobytes(),
-                "descriptors": found.descriptors.tobytes(),
+                "points": None if found.points is None else found.points.tobytes(),
+                "descriptors": None if found.descriptors is None else found.descriptors.tobytes(),
             }
         )
     return rows

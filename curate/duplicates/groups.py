@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from curate.duplicates.keeper import Copy, best, why
+from curate.duplicates.keeper import Copy, best, why, within
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TIERS = ("exact", "pixel", "near")
+    from curate.duplicates.provenance import Cases
+
+TIERS = ("exact", "pixel", "verdict", "near")
 """From the surest to the least sure."""
 
 _ALIKE = {
     "exact": "the same bytes as {keeper}",
     "pixel": "the same pixels as {keeper}",
+    "verdict": "a person said that it is the same picture as {keeper}",
     "near": "an edited copy of {keeper} (score {score:.2f})",
 }
 _READ = ("path", "content", "label", "real_side", "side", "size", "mtime_ns", "format")
@@ -47,68 +52,102 @@ def link(pairs: pd.DataFrame) -> Links:
         for a in members:
             links[a].update({b: ("pixel", 1.0) for b in members if b != a})
     for a, b, tier, score in rows:
-        if tier == "near":
+        if tier != "pixel":
             for x in alike.get(first.get(a, a), [a]):
                 for y in alike.get(first.get(b, b), [b]):
-                    links[x][y] = links[y][x] = ("near", float(score))
+                    links[x][y] = links[y][x] = (tier, float(score))
     return links
 
 
-def assemble(files: pd.DataFrame, pairs: pd.DataFrame, conflicts: str = "review") -> pd.DataFrame:
+@dataclass(frozen=True)
+class Wishes:
+    """What the groups are made by, besides what is alike: see `assemble`."""
+
+    conflicts: str
+    cases: Cases
+    prefer: Sequence[str]
+    protect: Sequence[str]
+
+
+def assemble(
+    files: pd.DataFrame,
+    pairs: pd.DataFrame,
+    conflicts: str = "review",
+    *,
+    cases: Cases | None = None,
+    prefer: Sequence[str] = (),
+    protect: Sequence[str] = (),
+) -> pd.DataFrame:
     """The table `duplicates` from readable files and the table `pairs`.
 
     `files` has path, content, label, size, mtime_ns, format, side (root of the area, pixels) and real_side (pixels).
     `conflicts` says what becomes of a group that stands under more than one label: `review` (nothing is removed by
     itself), or `majority` (where over half of its files stand under one label and the kept picture does too, the
-    others are removed).
+    others are removed). `cases` is what the pixels say about which file was made from which (`provenance.find_cases`).
+    `prefer` and `protect` name folders below the root: files of the first are kept before all other considerations,
+    the first folder's before the next; of the second nothing is removed, copy or not.
     """
     import pandas as pd
 
     from curate.tables import DUPLICATES
 
     links = link(pairs)
+    equal = pairs[pairs["tier"] == "pixel"]
+    leads = dict(zip(equal["content_b"], equal["content_a"], strict=True))
+    wishes = Wishes(conflicts, cases or {}, prefer, protect)
     copies: dict[str, list[Copy]] = defaultdict(list)
-    ordered = files.sort_values("path")
+    several = files["content"].isin(links) | files["content"].duplicated(keep=False)
+    ordered = files[several].sort_values("path")  # most files of a large folder are in no group
     for row in zip(*(ordered[name] for name in _READ), strict=True):
         fields = dict(zip(_READ, row, strict=True))
         content = fields["content"]
-        copies[content].append(Copy(**fields, alike=len(links.get(content, ()))))
-    best_first = sorted(copies, key=lambda content: (-copies[content][0].real_side, content))
-    free = dict.fromkeys(content for content in best_first if len(copies[content]) > 1 or content in links)
+        alike = len(links.get(content, ()))
+        copies[content].append(Copy(**fields, alike=alike, picture=leads.get(content, content)))
+    # The picture that is alike to the most others first: around it the fewest of them are left for groups of their own.
+    best_first = sorted(
+        copies, key=lambda content: (-copies[content][0].alike, -copies[content][0].real_side, content)
+    )
+    free = dict.fromkeys(best_first)
     rows: list[dict[str, Any]] = []
     for content in list(free):
         if content not in free:
             continue
         around = [c for c in links.get(content, {}) if c in free]
-        kept = best([copy for c in (content, *around) for copy in copies[c]]).content
+        here = [copy for c in (content, *around) for copy in copies[c]]
+        kept = best(here, wishes.cases, prefer).content
         mine = [kept, *(c for c in links.get(kept, {}) if c in free)]
         for c in mine:
             del free[c]
         members = [copy for c in mine for copy in copies[c]]
         if len(members) > 1:
-            rows += _group(members, kept, links.get(kept, {}), conflicts)
-    frame = pd.DataFrame(rows, columns=list(DUPLICATES.columns))
-    numbers = {name: number for number, name in enumerate(sorted(frame.keeper.unique()))}
-    frame["group"] = frame.keeper.map(numbers)
-    return frame.sort_values(["group", "path"], ignore_index=True)
+            rows += _group(members, kept, links.get(kept, {}), wishes)
+    return numbered(pd.DataFrame(rows, columns=list(DUPLICATES.columns)))
+
+
+def numbered(duplicates: pd.DataFrame) -> pd.DataFrame:
+    """The rows with their groups numbered from 0 in the order of the keepers' paths, sorted."""
+    numbers = {name: number for number, name in enumerate(sorted(duplicates.keeper.unique()))}
+    return duplicates.assign(group=duplicates.keeper.map(numbers)).sort_values(
+        ["group", "path"], ignore_index=True
+    )
 
 
 def _group(
-    members: list[Copy], kept: str, links: dict[str, tuple[str, float]], conflicts: str
+    members: list[Copy], kept: str, links: dict[str, tuple[str, float]], wishes: Wishes
 ) -> list[dict[str, Any]]:
     """Rows of the group that keeps the content `kept`; `links` are those of `kept`."""
     labels = Counter(copy.label for copy in members)
     leading, count = min(labels.items(), key=lambda item: (-item[1], item[0]))
     candidates = [copy for copy in members if copy.content == kept]
     settled = len(labels) == 1
-    if conflicts == "majority" and not settled and 2 * count > len(members):
+    if wishes.conflicts == "majority" and not settled and 2 * count > len(members):
         under_leading = [copy for copy in candidates if copy.label == leading]
         settled, candidates = bool(under_leading), under_leading or candidates
-    keeper = best(candidates)
+    keeper = best(candidates, wishes.cases, wishes.prefer)
     rows = []
     for copy in members:
         tier, score = ("exact", 1.0) if copy.content == kept else links[copy.content]
-        action, reason = _decide(copy, keeper, tier, score, members, settled)
+        action, reason = _decide(copy, keeper, (tier, score), members, settled, wishes)
         rows.append(
             {
                 "path": copy.path,
@@ -129,9 +168,11 @@ def _group(
 
 
 def _decide(
-    copy: Copy, keeper: Copy, tier: str, score: float, members: list[Copy], settled: bool
+    copy: Copy, keeper: Copy, how: tuple[str, float], members: list[Copy], settled: bool, wishes: Wishes
 ) -> tuple[str, str]:
-    """Action and reason for one file of a group; `settled` where no conflict of labels stands open."""
+    """Action and reason for one file of a group, alike to the keeper by tier and score; `settled` where no conflict of
+    labels stands open."""
+    tier, score = how
     alike = _ALIKE[tier].format(keeper=keeper.path, score=score)
     if not settled:
         other = next((c for c in members if c.label != copy.label), keeper)
@@ -145,9 +186,12 @@ def _decide(
             "keep",
             f"kept for {len(members) - 1} cop{'y' if len(members) == 2 else 'ies'} of the same picture",
         )
+    protected = next((folder for folder in wishes.protect if within(copy.path, folder)), None)
+    if protected is not None:
+        return "keep", f"{alike}; kept all the same: {protected or 'the whole folder'} is protected"
     if copy.label != keeper.label:
         return "remove", f"{alike}; most copies stand under '{keeper.label}'"
-    return "remove", f"{alike}; {why(keeper, copy)}"
+    return "remove", f"{alike}; {why(keeper, copy, members, wishes.cases, wishes.prefer)}"
 
 
 def all_pairs(duplicates: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:

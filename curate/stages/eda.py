@@ -173,7 +173,7 @@ def _counts(values: pd.Series[Any]) -> dict[str, int]:
 
 def _duplicates(duplicates: pd.DataFrame) -> dict[str, Any]:
     """Groups in all and by their loosest tier, copies by tier, groups and files under several labels."""
-    order = ["exact", "pixel", "near"]
+    order = ["exact", "pixel", "verdict", "near"]
     copies = duplicates[duplicates["path"] != duplicates["keeper"]]
     loosest = copies["tier"].map(order.index).groupby(copies["group"]).max()
     conflicts = duplicates[duplicates["conflict"]]

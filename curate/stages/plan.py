@@ -31,38 +31,49 @@ class PlanSettings:
 
 
 def run(context: Context, settings: PlanSettings) -> dict[str, pd.DataFrame]:
-    """The stage: files, duplicates, photos -> plan."""
-    return {"plan": plan_files(context.read("files"), context.read("duplicates"), context.read("photos"))}
+    """The stage: files, duplicates, photos, leaks -> plan."""
+    tables = (context.read(name) for name in ("files", "duplicates", "photos", "leaks"))
+    return {"plan": plan_files(*tables)}
 
 
-def plan_files(files: pd.DataFrame, duplicates: pd.DataFrame, photos: pd.DataFrame) -> pd.DataFrame:
+def plan_files(
+    files: pd.DataFrame, duplicates: pd.DataFrame, photos: pd.DataFrame, leaks: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """One row a file of `files`, with the columns of `curate.tables.PLAN`, sorted by path.
 
     The first that holds decides:
 
     1. Unreadable: remove; where that says nothing against the picture (`UNJUDGED`): review.
-    2. A duplicate of a file that stays: remove.
-    3. A photograph: remove.
-    4. A duplicate whose keeper goes (as a photograph, say) and which does not go itself: review, so it stays. It was
+    2. A picture that the folder given with `--against` holds too: remove.
+    3. A duplicate of a file that stays, or one of a group that was dropped as a whole: remove.
+    4. A photograph: remove.
+    5. A duplicate whose keeper goes (as a photograph, say) and which does not go itself: review, so it stays. It was
        compared with the keeper alone, so nothing says that another file of the group stands for it.
-    5. What dedup or the photo filter wants a person to see: review.
-    6. Anything else: keep.
+    6. What dedup or the photo filter wants a person to see: review.
+    7. Anything else: keep.
     """
     listed: list[Row] = files[[*_FROM_FILES, "status", "reason"]].to_dict("records")
     copies = _by_path(duplicates[["path", "keeper", "action", "reason", "score"]])
     photo = _by_path(photos[["path", "action", "reason", "photo_score"]])
+    leaking = _by_path(leaks[["path", "reason", "score"]]) if leaks is not None else {}
+    dropped = {path for path, row in copies.items() if path == row["keeper"] and row["action"] == "remove"}
     staying = {
         row["path"]
         for row in listed
         if row["status"] == "ok"
+        and row["path"] not in leaking
         and copies.get(row["path"], {}).get("action") != "remove"
         and photo.get(row["path"], {}).get("action") != "remove"
     }
     rows = []
     for row in listed:
-        action, stage, reason, score, other = _decide(
-            row, copies.get(row["path"]), photo.get(row["path"]), staying
-        )
+        leak, copy = leaking.get(row["path"]), copies.get(row["path"])
+        if row["status"] == "ok" and leak is not None:
+            action, stage, reason, score, other = "remove", "against", leak["reason"], leak["score"], ""
+        elif row["status"] == "ok" and copy is not None and copy["keeper"] in dropped:
+            action, stage, reason, score, other = "remove", "dedup", copy["reason"], copy["score"], ""
+        else:
+            action, stage, reason, score, other = _decide(row, copy, photo.get(row["path"]), staying)
         rows.append(
             {name: row[name] for name in _FROM_FILES}
             | {"action": action, "stage": stage, "reason": reason, "score": score, "other": other}

@@ -24,11 +24,10 @@ EXAMPLES = 12
 COMMANDS = {
     "imbalance": "curate balance DIR",
     "unreadable": "curate apply DIR",
-    "exact_duplicates": "curate dedup DIR",
-    "near_duplicates": "curate dedup DIR",
-    "label_conflicts": "curate report DIR",
-    "photographs": "curate filter-photos DIR",
-    "unsure_photographs": "curate report DIR",
+    "exact_duplicates": "curate apply DIR",
+    "near_duplicates": "curate apply DIR",
+    "label_conflicts": "curate dedup DIR --conflicts majority",
+    "photographs": "curate apply DIR",
     "odd_aspect_ratios": "curate apply DIR --copy OUT --size 224 --fit pad",
     "transparency": "curate apply DIR --copy OUT --size 224",
     "mixed_formats": "curate apply DIR --copy OUT --size 224",
@@ -269,7 +268,7 @@ def check_duplicates(facts: Facts) -> Iterator[Problem]:
         verb = "stands" if groups == 1 else "stand"
         sentence = (
             f"{_count(groups, 'picture')} ({len(conflicts):,} files) {verb} under more than one label: at most one of the "
-            f"labels can be right. They wait for a person; none is removed."
+            f"labels can be right. They wait for a person, who takes the wrong files away; none is removed by itself."
         )
         yield Problem("label_conflicts", "high", len(conflicts), groups, sentence, conflicts["path"].tolist())
 

@@ -14,11 +14,9 @@ import io
 import json
 import os
 import shutil
-import stat
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -26,7 +24,8 @@ from PIL import Image
 from curate import images, measures
 from curate.engine import map_chunks
 from curate.errors import UserError
-from curate.tables import FILES, path_from_text, path_to_text
+from curate.tables import FILES, path_from_text
+from curate.walk import Walk, suffix, walk
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,125 +72,12 @@ def run(context: Context, settings: ScanSettings) -> dict[str, pd.DataFrame]:
         parts.flush()
     frame: pd.DataFrame = pa.concat_tables([known, parts.load()]).to_pandas()
     frame = frame.sort_values("path", kind="stable").reset_index(drop=True)
-    if not ((frame["status"] == "ok") | (frame["path"].map(_suffix) != "")).any():
+    if not ((frame["status"] == "ok") | (frame["path"].map(suffix) != "")).any():
         parts.remove()
         raise _no_pictures(root, found)
     context.say(_summary(frame, known.num_rows, found))
     parts.remove()
     return {"files": frame}
-
-
-# Walking -------------------------------------------------------------------------------------------------------
-
-
-@dataclasses.dataclass
-class Walk:
-    """What lies below a folder.
-
-    `files`: (path as text, size in bytes, time of change in nanoseconds) of each file to be read, sorted by path;
-    `left_out`: how many entries of each kind were left out; `suffixes`: the endings of the files of kind `other`.
-    """
-
-    files: list[tuple[str, int, int]] = dataclasses.field(default_factory=list)
-    left_out: Counter[str] = dataclasses.field(default_factory=Counter)
-    suffixes: Counter[str] = dataclasses.field(default_factory=Counter)
-
-
-_KINDS = {
-    "hidden": ("hidden file or folder", "hidden files or folders"),
-    "other": ("other file", "other files"),
-    "system": ("file or folder of the system", "files or folders of the system"),
-    "linked": ("linked folder", "linked folders"),
-    "special": ("pipe, socket or device", "pipes, sockets or devices"),
-    "workspace": ("workspace", "workspaces"),
-    "closed": ("folder that may not be read", "folders that may not be read"),
-}
-"""What is left out, and its words for one and for several."""
-
-_SYSTEM = frozenset(
-    {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "$recycle.bin"}
-    | {"system volume information", "@eadir"}
-)
-"""Names, lower case, that operating systems and storage boxes leave in folders."""
-
-
-def walk(root: str) -> Walk:
-    """List the files below `root` that are to be read.
-
-    Hidden entries, the systems' own, special files, workspaces and links to folders are left out; links to files are
-    followed. A file whose name promises no picture is looked at: it is taken if its first bytes are a picture's.
-    Raises UserError where `root` itself may not be read.
-    """
-    found = Walk()
-    folders = [""]
-    while folders:
-        below = folders.pop()
-        try:
-            with os.scandir(f"{root}/{below}") as entries:
-                for entry in entries:
-                    _sort_in(entry, below, found, folders)
-        except OSError as error:
-            if not below:
-                raise UserError(
-                    f"{root}: cannot be read ({error.strerror}).", "Give a folder that you may read."
-                ) from error
-            found.left_out["closed"] += 1
-    found.files.sort()
-    return found
-
-
-def _sort_in(entry: os.DirEntry[str], below: str, found: Walk, folders: list[str]) -> None:
-    """Put one entry of the folder `below` where it belongs."""
-    path = f"{below}/{entry.name}" if below else entry.name
-    if entry.name.startswith("."):
-        found.left_out["hidden"] += 1
-    elif entry.name.lower() in _SYSTEM:
-        found.left_out["system"] += 1
-    elif entry.is_dir(follow_symlinks=False):
-        if entry.name.endswith(".curate") and Path(entry.path, "workspace.json").is_file():
-            found.left_out["workspace"] += 1
-        else:
-            folders.append(path)
-    else:
-        try:
-            about = entry.stat()
-            kind, size, mtime_ns = stat.S_IFMT(about.st_mode), about.st_size, about.st_mtime_ns
-        except OSError:  # a link to nowhere, or gone since: reading it will tell
-            kind, size, mtime_ns = stat.S_IFREG, 0, 0
-        if kind == stat.S_IFDIR:
-            found.left_out["linked"] += 1
-        elif kind != stat.S_IFREG:
-            found.left_out["special"] += 1
-        elif _promises_picture(entry.name) or _begins_as_picture(entry.path):
-            found.files.append((path_to_text(path), size, mtime_ns))
-        else:
-            found.left_out["other"] += 1
-            found.suffixes[path_to_text(_suffix(entry.name))] += 1
-
-
-def _suffix(path: str) -> str:
-    """The ending of a file's name with its dot, lower case; empty where there is none."""
-    stem, dot, end = path.rpartition("/")[2].rpartition(".")
-    return f"{dot}{end.lower()}" if stem and end else ""
-
-
-def _promises_picture(name: str) -> bool:
-    """Whether a file of that name is expected to be a picture: a picture's ending, or none."""
-    suffix = _suffix(name)
-    return not suffix or suffix in images.SUFFIXES
-
-
-def _begins_as_picture(path: str) -> bool:
-    try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except OSError:
-        return False
-    try:
-        return images.has_signature(os.read(handle, images.SIGNATURE_BYTES))
-    except OSError:
-        return False
-    finally:
-        os.close(handle)
 
 
 # Reading -------------------------------------------------------------------------------------------------------
@@ -379,19 +265,6 @@ class _Parts:
 # Telling -------------------------------------------------------------------------------------------------------
 
 
-def _left_out(found: Walk) -> str:
-    """What was left out, in words; empty for nothing."""
-    words = []
-    for kind, names in _KINDS.items():
-        if count := found.left_out[kind]:
-            ends = ""
-            if kind == "other":
-                common = sorted(found.suffixes.items(), key=lambda item: (-item[1], item[0]))[:3]
-                ends = f" ({', '.join(f'{number:,} {suffix}' for suffix, number in common)})"
-            words.append(f"{count:,} {names[count > 1]}{ends}")
-    return ", ".join(words)
-
-
 def _summary(frame: pd.DataFrame, known: int, found: Walk) -> str:
     """One sentence on what the scan found."""
     reasons = Counter(frame.loc[frame["status"] != "ok", "reason"])
@@ -402,12 +275,12 @@ def _summary(frame: pd.DataFrame, known: int, found: Walk) -> str:
         text += f", {bad:,} of them unreadable ({each})"
     if known:
         text += f", {known:,} unchanged since they were last read"
-    left = _left_out(found)
+    left = found.left_out_in_words()
     return f"{text}; left out: {left}." if left else f"{text}."
 
 
 def _no_pictures(root: str, found: Walk) -> UserError:
-    holds = _left_out(found)
+    holds = found.left_out_in_words()
     if found.files:
         count = len(found.files)
         holds = f"{count:,} {'file' if count == 1 else 'files'} without an ending that {'is' if count == 1 else 'are'} no picture{', ' if holds else ''}{holds}"

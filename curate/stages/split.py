@@ -55,11 +55,11 @@ class _Group:
 
 
 def run(context: Context, settings: SplitSettings) -> dict[str, pd.DataFrame]:
-    """The stage: files, pairs, duplicates, photos -> splits."""
-    files, pairs, duplicates, photos = (
-        context.read(name) for name in ("files", "pairs", "duplicates", "photos")
+    """The stage: files, pairs, leaks, duplicates, photos -> splits."""
+    files, pairs, leaks, duplicates, photos = (
+        context.read(name) for name in ("files", "pairs", "leaks", "duplicates", "photos")
     )
-    return {"splits": split_files(files, duplicates, photos, settings, pairs)}
+    return {"splits": split_files(files, duplicates, photos, settings, pairs, leaks)}
 
 
 def split_files(
@@ -68,6 +68,7 @@ def split_files(
     photos: pd.DataFrame,
     settings: SplitSettings,
     pairs: pd.DataFrame | None = None,
+    leaks: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """One row a file of `files`, with the columns of `curate.tables.SPLITS`, sorted by path.
 
@@ -84,7 +85,7 @@ def split_files(
         files[["path", "content", "label"]].sort_values("path", kind="stable").to_dict("records")
     )
     roots = _join(rows, duplicates, pairs)
-    outs = _outs(files, duplicates, photos)
+    outs = _outs(files, duplicates, photos, leaks)
     groups: dict[int, _Group] = {}
     for index, row in enumerate(rows):
         if row["path"] not in outs:
@@ -161,14 +162,16 @@ def _join(rows: list[dict[Hashable, Any]], duplicates: pd.DataFrame, pairs: pd.D
     return [find(index) for index in range(len(rows))]
 
 
-def _outs(files: pd.DataFrame, duplicates: pd.DataFrame, photos: pd.DataFrame) -> dict[str, str]:
+def _outs(
+    files: pd.DataFrame, duplicates: pd.DataFrame, photos: pd.DataFrame, leaks: pd.DataFrame | None
+) -> dict[str, str]:
     """The files that take no part, with the reason."""
     unreadable = files[files["status"] != "ok"]
     reasons = {
         path: describe_unreadable(reason)
         for path, reason in zip(unreadable["path"], unreadable["reason"], strict=True)
     }
-    plan = plan_files(files, duplicates, photos)
+    plan = plan_files(files, duplicates, photos, leaks)
     removed = plan[plan["action"] == "remove"]
     reasons |= dict(zip(removed["path"], removed["reason"], strict=True))
     open_groups = duplicates[duplicates["conflict"] & (duplicates["action"] == "review")]["group"]

@@ -53,7 +53,7 @@
 
   const colour = (name, index) => {
     const variable = by.value !== "Class" && few[name];
-    return variable ? getComputedStyle(root).getPropertyValue(variable) : many[index % many.length];
+    return variable ? getComputedStyle(root).getPropertyValue(variable) : many[index] || `hsl(${(index * 137.5) % 360} ${45 + 15 * (index % 3)}% ${42 + 9 * (index % 4)}%)`;
   };
   const tall = 2 * Math.max(...y.map((place) => Math.abs(place - 5000))) + 400;
   const unit = () => Math.min(width / 10000, height / tall) * view.scale;

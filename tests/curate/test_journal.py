@@ -281,6 +281,18 @@ def test_a_plan_older_than_its_tables_is_refused(workspace: Workspace) -> None:
     refuses(workspace, "the plan is older than the table 'files'")
 
 
+def test_pictures_that_came_since_the_plan_are_not_passed_over(workspace: Workspace, tmp_path: Path) -> None:
+    (workspace.root / "cat" / "late.png").write_bytes(b"a new picture")
+    before = snapshot(workspace.root)
+    with pytest.raises(Refused, match=r"1 picture came since the plan was made \(cat/late.png\)") as error:
+        journal.apply(workspace)
+    assert "curate run" in error.value.remedy
+    with pytest.raises(Refused):
+        journal.apply(workspace, copy_to=tmp_path / "clean")
+    assert snapshot(workspace.root) == before
+    assert not (tmp_path / "clean").exists()
+
+
 def test_without_a_plan_the_error_names_the_command(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     with pytest.raises(UserError, match="no table 'plan'") as caught:

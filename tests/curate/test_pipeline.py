@@ -107,8 +107,8 @@ def test_staleness_in_words(toy):
 
 def test_what_each_stage_rests_on():
     assert needed("scan") == ["scan"]
-    assert needed("dedup") == ["scan", "dedup"]
-    assert needed("balance") == ["scan", "dedup", "filter-photos", "split", "balance"]
+    assert needed("dedup") == ["scan", "against", "compare", "dedup"]
+    assert needed("balance") == [*needed("dedup"), "filter-photos", "split", "balance"]
 
 
 def test_a_second_run_in_the_same_workspace_is_refused(toy):

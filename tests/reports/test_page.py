@@ -87,7 +87,11 @@ def summary(files: pd.DataFrame) -> dict[str, Any]:
         "turned": 0,
         "blank": 0,
         "outliers": {"blurry": 1},
-        "duplicates": {"groups": 2, "copies": 3, "copies_by_tier": {"exact": 1, "pixel": 0, "near": 2}},
+        "duplicates": {
+            "groups": 2,
+            "copies": 3,
+            "copies_by_tier": {"exact": 1, "pixel": 0, "verdict": 0, "near": 2},
+        },
     }
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.duplicates.groups import all_pairs, assemble
+from curate.duplicates.provenance import Case
 from curate.tables import DUPLICATES
 
 
@@ -131,3 +132,44 @@ def test_majority_settles_a_conflict_and_a_tie_stays_for_review() -> None:
     assert actions(found) == {"cat/a.png": "keep", "cat/b.png": "remove", "dog/c.png": "remove"}
     tie = assemble(files(("cat/a.png", "x"), ("dog/c.png", "x")), pairs(), "majority")
     assert set(tie["action"]) == {"review"}
+
+
+def test_the_pixels_decide_who_is_kept_and_why() -> None:
+    table = files(("a.png", "1"), ("b.png", "2"), size={"b.png": 9000})
+    cases = {("1", "2"): Case(1.0, 4.0, "has a border, 20 % of its area", "")}
+    found = assemble(table, pairs(("1", "2", "near", 0.9)), cases=cases)
+    assert actions(found) == {"a.png": "keep", "b.png": "remove"}
+    assert found["reason"][1].endswith("; has a border, 20 % of its area")
+    assert actions(assemble(table, pairs(("1", "2", "near", 0.9)))) == {"a.png": "remove", "b.png": "keep"}
+
+
+def test_cases_of_a_picture_hold_for_all_files_with_its_pixels() -> None:
+    table = files(("a.bmp", "1"), ("a.png", "2"), ("edit.png", "3"), size={"edit.png": 9000})
+    links = pairs(("1", "2", "pixel", 1.0), ("1", "3", "near", 0.9))
+    found = assemble(table, links, cases={("1", "3"): Case(1.0, 4.0, "blurred", "")})
+    assert actions(found) == {"a.bmp": "keep", "a.png": "remove", "edit.png": "remove"}
+    assert found.set_index("path").loc["edit.png", "reason"].endswith("blurred")
+
+
+def test_a_preferred_folder_is_kept_from_before_all_else() -> None:
+    table = files(("good/b.png", "x"), ("old/a.png", "x"), mtime_ns={"old/a.png": 1})
+    table["label"] = "cat"
+    assert actions(assemble(table, pairs())) == {"good/b.png": "remove", "old/a.png": "keep"}
+    found = assemble(table, pairs(), prefer=["good"])
+    assert actions(found) == {"good/b.png": "keep", "old/a.png": "remove"}
+    assert "lies in good, which is preferred" in found["reason"][1]
+
+
+def test_nothing_of_a_protected_folder_is_removed() -> None:
+    table = files(("a.png", "x"), ("safe/b.png", "x"), ("safer/c.png", "x"))
+    table["label"] = "cat"
+    found = assemble(table, pairs(), protect=["safe"])
+    assert actions(found) == {"a.png": "keep", "safe/b.png": "keep", "safer/c.png": "remove"}
+    reasons = found.set_index("path")["reason"]
+    assert "the same bytes as a.png; kept all the same: safe is protected" in reasons["safe/b.png"]
+
+
+def test_majority_removes_nothing_that_is_protected() -> None:
+    table = files(("cat/a.png", "x"), ("cat/b.png", "x"), ("dog/c.png", "x"))
+    found = assemble(table, pairs(), "majority", protect=["dog"])
+    assert actions(found) == {"cat/a.png": "keep", "cat/b.png": "remove", "dog/c.png": "keep"}

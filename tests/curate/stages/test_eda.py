@@ -135,8 +135,8 @@ def test_summary_of_duplicates_counts_groups_by_their_loosest_tier() -> None:
         ]
     )
     found = summary(files, duplicates)["duplicates"]
-    assert found["groups_by_tier"] == {"exact": 1, "pixel": 0, "near": 1}
-    assert found["copies_by_tier"] == {"exact": 2, "pixel": 0, "near": 1}
+    assert found["groups_by_tier"] == {"exact": 1, "pixel": 0, "verdict": 0, "near": 1}
+    assert found["copies_by_tier"] == {"exact": 2, "pixel": 0, "verdict": 0, "near": 1}
     assert (found["groups"], found["removed"], found["conflict_groups"], found["conflict_files"]) == (
         2,
         2,

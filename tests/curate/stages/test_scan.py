@@ -25,6 +25,7 @@ from curate import images
 from curate.errors import UserError
 from curate.pipeline import Context
 from curate.tables import FILES, path_from_text, path_to_text
+from curate.walk import changes, walk
 from curate.workspace import Workspace
 
 scan = importlib.import_module("curate.stages.scan")  # the package also has a function of this name
@@ -111,7 +112,7 @@ def test_what_is_taken_and_what_is_left_out(root: Path, tmp_path: Path) -> None:
         os.chdir(root)  # a socket's address is short
         server.bind("socket.png")
         os.chdir(here)
-        found = scan.walk(str(root))
+        found = walk(str(root))
     assert [path for path, _, _ in found.files] == [
         "a/deep/er/three.webp",
         "a/link.png",
@@ -155,7 +156,7 @@ def test_a_folder_that_may_not_be_read_is_counted(root: Path, monkeypatch: pytes
         return scandir(path)
 
     monkeypatch.setattr(scan.os, "scandir", guarded)
-    found = scan.walk(str(root))
+    found = walk(str(root))
     assert [path for path, _, _ in found.files] == ["open/a.png"]
     assert found.left_out == {"closed": 1}
 
@@ -166,7 +167,7 @@ def test_a_root_that_may_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(scan.os, "scandir", refuse)
     with pytest.raises(UserError, match=r"pictures: cannot be read \(Permission denied\)\."):
-        scan.walk(str(root))
+        walk(str(root))
 
 
 @pytest.mark.parametrize(
@@ -376,7 +377,7 @@ def test_a_second_scan_reads_only_what_changed(root: Path, read: list[str]) -> N
     put(root, {"c/new.png": picture(9)})
     second = run(root)
     assert read == ["c/2.png", "c/3.png", "c/moved.png", "c/new.png"]
-    fresh = scan.read_rows(str(root), scan.walk(str(root)).files)
+    fresh = scan.read_rows(str(root), walk(str(root)).files)
     assert second["path"].tolist() == [row["path"] for row in fresh]
     assert second["content"].tolist() == [row["content"] for row in fresh]
 
@@ -495,3 +496,16 @@ def test_progress_counts_the_files_that_are_read(root: Path) -> None:
     workspace = Workspace.open(root)
     scan.run(Context(workspace, 1, progress=lambda *at: seen.append(at)), scan.ScanSettings())
     assert seen == [(0, 70), (64, 70), (70, 70)]
+
+
+def test_changes_since_a_scan_are_told_apart(tmp_path):
+    for name in ("same.png", "gone.png", "changed.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    known = pd.DataFrame(walk(str(tmp_path)).files, columns=["path", "size", "mtime_ns"])
+    assert not changes(str(tmp_path), known)
+    (tmp_path / "gone.png").unlink()
+    Image.new("RGB", (9, 9), "red").save(tmp_path / "changed.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "new.png")
+    found = changes(str(tmp_path), known)
+    assert (found.new, found.gone, found.changed) == (["new.png"], ["gone.png"], ["changed.png"])
+    assert str(found) == "1 new, 1 gone, 1 changed"

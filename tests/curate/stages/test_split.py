@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from curate.errors import UserError
 from curate.pipeline import Context
 from curate.stages.split import SplitSettings, run, split_files
-from curate.tables import DUPLICATES, FILES, PAIRS, PHOTOS, SPLITS
+from curate.tables import DUPLICATES, FILES, LEAKS, PAIRS, PHOTOS, SPLITS
 from curate.workspace import Workspace
 
 
@@ -227,6 +227,7 @@ def test_the_stage_reads_and_gives_a_table_that_can_be_stored(tmp_path) -> None:
     workspace.write("duplicates", DUPLICATES.empty())
     workspace.write("photos", PHOTOS.empty())
     workspace.write("pairs", PAIRS.empty())
+    workspace.write("leaks", LEAKS.empty())
     made = run(Context(workspace), SplitSettings())
     workspace.write("splits", made["splits"])
     assert list(workspace.read("splits").columns) == list(SPLITS.columns)

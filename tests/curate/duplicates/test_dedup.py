@@ -1,0 +1,202 @@
+"""The stage that draws the line and makes the groups, on small folders of synthetic pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from PIL import Image
+
+import curate
+from curate.duplicates.dedup import find_leaks, find_pairs
+from curate.duplicates.groups import all_pairs
+from curate.errors import UserError
+from curate.pipeline import session
+from curate.tables import JUDGED, PAIRS, VERDICTS
+from curate.workspace import Workspace
+
+
+def dedup(folder: Path, **settings: Any) -> pd.DataFrame:
+    return curate.dedup(folder, workers=1, **settings)
+
+
+def actions(duplicates: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(duplicates["path"], duplicates["action"], strict=True))
+
+
+def test_tiers_and_conflicts(folder: Path) -> None:
+    duplicates = dedup(folder)
+    pairs = Workspace(folder).read("pairs")
+    listed = all_pairs(duplicates, pairs).set_index(["a", "b"])
+    assert dict(listed["tier"]) == {
+        ("cat/0.png", "cat/copy.png"): "exact",
+        ("cat/1.png", "cat/same_pixels.bmp"): "pixel",
+        ("cat/2.png", "cat/mirror.jpg"): "near",
+        ("cat/3.png", "dog/other_label.jpg"): "near",
+    }
+    assert listed.index[listed["conflict"]].tolist() == [("cat/3.png", "dog/other_label.jpg")]
+    found = actions(duplicates)
+    assert {found.pop("cat/1.png"), found.pop("cat/same_pixels.bmp")} == {"keep", "remove"}
+    assert found == {
+        "cat/0.png": "keep",
+        "cat/copy.png": "remove",
+        "cat/2.png": "keep",
+        "cat/mirror.jpg": "remove",
+        "cat/3.png": "review",
+        "dog/other_label.jpg": "review",
+    }
+    assert list(pairs.columns) == list(PAIRS.columns)
+
+
+def test_scopes(folder: Path) -> None:
+    (folder / "dog" / "0.png").write_bytes((folder / "cat" / "0.png").read_bytes())
+    within = dedup(folder, scope="within-class")
+    assert set(within["path"]) == {
+        *("cat/0.png", "cat/copy.png", "cat/1.png", "cat/same_pixels.bmp", "cat/2.png", "cat/mirror.jpg")
+    }
+    assert not within["conflict"].any()
+    assert sorted(within["group"].unique()) == [0, 1, 2]
+    across = dedup(folder, scope="across-class")
+    assert set(across["path"]) == {
+        *("cat/0.png", "cat/copy.png", "dog/0.png", "cat/3.png", "dog/other_label.jpg")
+    }
+    assert across["conflict"].all()
+
+
+def test_dropped_conflicts_go_as_a_whole_and_can_be_taken_back(folder: Path) -> None:
+    with session(folder) as workspace:
+        from curate.pipeline import STAGES, bring_up_to_date
+
+        chosen = {"dedup": STAGES["dedup"].default_settings().__class__(conflicts="drop-all")}
+        bring_up_to_date(workspace, ["plan"], chosen, workers=1)
+        plan = workspace.read("plan").set_index("path")
+    assert plan.loc["cat/3.png", "action"] == plan.loc["dog/other_label.jpg", "action"] == "remove"
+    assert "cat, dog" in plan.loc["cat/3.png", "reason"]
+    before = {path: path.read_bytes() for path in folder.rglob("*.*")}
+    curate.apply(folder)
+    assert not (folder / "cat" / "3.png").exists()
+    curate.undo(folder)
+    assert {path: path.read_bytes() for path in folder.rglob("*.*")} == before
+
+
+def test_leaks_are_found_and_the_other_folder_is_left_alone(
+    folder: Path, tmp_path: Path, scene: Callable[..., Image.Image]
+) -> None:
+    test = tmp_path / "test"
+    (test / "cat").mkdir(parents=True)
+    scene(5).resize((150, 150)).save(test / "cat" / "seen.jpg", quality=80)
+    (test / "cat" / "exact.png").write_bytes((folder / "cat" / "4.png").read_bytes())
+    scene(60).save(test / "cat" / "new.png")
+    leaks = dedup(folder, against=test).set_index("path")
+    assert dict(leaks["other"]) == {"cat/4.png": "cat/exact.png", "cat/5.png": "cat/seen.jpg"}
+    assert dict(leaks["tier"]) == {"cat/4.png": "exact", "cat/5.png": "near"}
+    plan = curate.run(folder, workers=1).set_index("path")
+    assert tuple(plan.loc["cat/5.png", ["action", "stage"]]) == ("remove", "against")
+    assert "cat/seen.jpg" in plan.loc["cat/5.png", "reason"]
+    assert plan.loc["cat/2.png", "action"] == "keep"
+    splits = Workspace(folder).read("splits").set_index("path")["split"]
+    assert splits["cat/4.png"] == splits["cat/5.png"] == "out"
+    assert sorted(p.name for p in test.rglob("*.*")) == ["exact.png", "new.png", "seen.jpg"]
+    assert not (tmp_path / "test.curate").exists()
+    (test / "cat" / "exact.png").unlink()
+    assert set(dedup(folder, against=test)["path"]) == {"cat/5.png"}, "the other folder is looked at anew"
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("absent", "no such folder"),
+        ("set", "is the other"),
+        ("set/cat", "lies inside"),
+        ("empty", "no pictures"),
+    ],
+)
+def test_another_folder_that_cannot_be_compared_is_refused(
+    folder: Path, tmp_path: Path, place: str, message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=message) as error:
+        dedup(folder, against=tmp_path / place)
+    assert error.value.remedy
+
+
+def judged(*pairs: tuple[str, str, float]) -> pd.DataFrame:
+    rows = [(a, b, 257, 0, 0, 0, score, "so") for a, b, score in pairs]
+    return pd.DataFrame(rows, columns=list(JUDGED.columns))
+
+
+def prints(**pixels: str) -> pd.DataFrame:
+    return pd.DataFrame({"content": list(pixels), "pixels": list(pixels.values())})
+
+
+def verdicts(*rows: tuple[str, str, str]) -> pd.DataFrame:
+    return pd.DataFrame([(*row, "", "", "") for row in rows], columns=list(VERDICTS.columns))
+
+
+def test_a_persons_word_outdoes_every_score_and_is_on_the_picture_not_on_the_file() -> None:
+    known = prints(a="1", b="2", c="3", d="3")  # d has the pixels of c
+    found = find_pairs(known, judged(("a", "b", 0.99), ("a", "c", 0.2)), verdicts(), 0.87)
+    assert list(zip(found.content_a, found.content_b, found.tier, strict=True)) == [
+        ("a", "b", "near"),
+        ("c", "d", "pixel"),
+    ]
+    said = verdicts(
+        ("a", "b", "different"), ("a", "d", "same"), ("c", "d", "different"), ("a", "gone", "same")
+    )
+    found = find_pairs(known, judged(("a", "b", 0.99), ("a", "c", 0.2)), said, 0.87)
+    assert list(zip(found.content_a, found.content_b, found.tier, strict=True)) == [
+        ("a", "c", "verdict"),
+        ("c", "d", "pixel"),
+    ]
+
+
+def test_a_leak_is_tied_to_its_surest_partner_and_nothing_chains() -> None:
+    files = pd.DataFrame({"path": ["x", "y", "z"], "content": ["a", "b", "c"], "label": ["l"] * 3})
+    others = pd.DataFrame({"path": ["t", "u"], "content": ["d", "e"], "label": ["l", "m"]})
+    pairs = pd.DataFrame(
+        [("a", "d", "near", 0.9, ""), ("a", "e", "near", 0.97, ""), ("a", "b", "near", 0.95, "")],
+        columns=list(PAIRS.columns),
+    )
+    leaks = find_leaks(files, others, pairs)
+    assert leaks[["path", "other", "tier", "other_label"]].to_numpy().tolist() == [["x", "u", "near", "m"]]
+    assert find_leaks(files, others[:0], pairs).empty
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"conflicts": "toss"}, "conflicts: 'toss' is not known."),
+        ({"scope": "some"}, "scope: 'some' is not known."),
+        ({"threshold": 0}, "threshold: 0"),
+        ({"thresold": 1}, "no setting 'thresold'"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(folder: Path, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        dedup(folder, search="pixel", **settings)
+    assert error.value.remedy
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_a_folder_of_one_picture_however_often(
+    tmp_path: Path, count: int, scene: Callable[..., Image.Image]
+) -> None:
+    root = tmp_path / "flat"
+    root.mkdir()
+    for number in range(count):
+        scene(0).save(root / f"{number}.png")
+    duplicates = dedup(root)
+    assert len(duplicates) == (count if count > 1 else 0)
+    assert (duplicates["action"] == "remove").sum() == max(0, count - 1)
+    assert not duplicates["conflict"].any()
+    assert len(all_pairs(duplicates, Workspace(root).read("pairs"))) == count * (count - 1) // 2
+
+
+def test_nothing_readable(tmp_path: Path) -> None:
+    root = tmp_path / "broken"
+    root.mkdir()
+    (root / "a.png").write_bytes(b"no picture")
+    assert dedup(root).empty
