@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from curate.duplicates.alignment import containment, rotation
 from curate.duplicates.colours import judge_colours
-from curate.duplicates.evidence import Finding, containment, rotation
+from curate.duplicates.evidence import Finding
 from curate.duplicates.refine import colour_terms, refine, robust_fit, warp
 from curate.images import Unreadable, open_image, read_bytes, to_rgb
 

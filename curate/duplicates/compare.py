@@ -20,7 +20,8 @@ from curate.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from curate.duplicates.evidence import Picture, Question
+    from curate.duplicates.alignment import Picture
+    from curate.duplicates.evidence import Question
     from curate.pipeline import Context
 
 VERSION = 1
@@ -183,7 +184,7 @@ def fold(prints: pd.DataFrame) -> pd.Series:
 
 def _pictures(prints: pd.DataFrame, features: bool) -> list[Picture]:
     """The fingerprints unpacked for the second look; without local features where they are not asked for."""
-    from curate.duplicates.evidence import Picture
+    from curate.duplicates.alignment import Picture
     from curate.duplicates.fingerprints import THUMB
 
     columns = ("thumb", "boxes", "points", "descriptors")

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from curate.duplicates.evidence import Picture, Question
+    from curate.duplicates.alignment import Picture
+    from curate.duplicates.evidence import Question
     from curate.duplicates.fingerprints import Fingerprint
 
 FROM = 0.6
@@ -274,8 +275,9 @@ def judge_planted(work: Sequence[tuple[str, str]], features: bool) -> list[tuple
 
 def _as_asked(prints: Sequence[Fingerprint]) -> tuple[dict[int, Picture], Question]:
     """Two fingerprints as `judge` takes them, and the question that a search of the hashes would ask."""
+    from curate.duplicates.alignment import Picture
     from curate.duplicates.candidates import best_hashes
-    from curate.duplicates.evidence import Picture, Question
+    from curate.duplicates.evidence import Question
 
     nothing = np.zeros((0, 4), np.float32), np.zeros((0, 128), np.uint8)
     pictures = {

@@ -11,12 +11,22 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from curate.duplicates.candidates import MIRRORED_BINS
+from curate.duplicates.alignment import (
+    ORIENTATIONS,
+    UNIT,
+    Picture,
+    align_by_features,
+    align_by_hash,
+    containment,
+    corners,
+    frame_distance,
+    orientation,
+    rotation,
+)
 from curate.duplicates.fingerprints import THUMB
 
 if TYPE_CHECKING:
@@ -31,28 +41,11 @@ _PART_HANDICAP = 0.05
 _PART_TONE, _PART_TONE_INLIERS = 5.0, 70
 _SURE, _PLAUSIBLE, _PLAUSIBLE_PART = 0.87, 0.72, 0.9
 _HOPELESS = 0.5
+_MOST_OF_IT, _CUT, _LEFT_OUT = 0.7, 0.08, 0.1
 _NEAR_HASH, _MANY_INLIERS = 44, 30
 _RICH, _MANY_POINTS = 0.5, 100
-_LEAST_INLIERS = 6
-_MATCH_RATIO = 0.85
-_REPROJECTION = 4.0 / 192
 _NOISE = 4.0
 _STRUCTURE = 25.0  # grey levels squared
-_UNIT = np.array([0.0, 0.0, 1.0, 1.0])
-_ORIENTATIONS = (
-    "", "mirrored", "flipped upside down", "turned half round",
-    "transposed", "turned a quarter", "turned a quarter", "transposed the other way",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What the second look reads of a fingerprint, unpacked: see `curate.duplicates.fingerprints.Fingerprint`."""
-
-    thumb: NDArray[np.uint8]
-    boxes: NDArray[np.float32]
-    points: NDArray[np.float32]
-    descriptors: NDArray[np.uint8]
 
 
 class Question(NamedTuple):
@@ -123,8 +116,10 @@ def examine(a: Picture, b: Picture, question: Question) -> Finding:
         close = 0 <= distance <= _NEAR_HASH or inliers >= _MANY_INLIERS
         if found.inside < _HOPELESS and not close:
             continue
-        turned = _orientation(transform) != 0
+        turned = orientation(transform) != 0
         framed = frame_distance(a, b, transform) <= (_TURNED_FRAME if turned else _SAME_FRAME)
+        if not framed and lone_object(a, b, transform):
+            continue
         score = _score(transform, found, framed=framed, distance=distance, inliers=inliers)
         how = f"{inliers} local features match" if inliers else f"{distance} of 256 bits of the hash differ"
         words = _words(how, transform, score) if score > 0 else ""
@@ -156,7 +151,7 @@ def _alignments(a: Picture, b: Picture, question: Question) -> Iterator[tuple[ND
 
 
 def _words(how: str, transform: NDArray[np.float64], score: float) -> str:
-    turned = _ORIENTATIONS[_orientation(transform)]
+    turned = ORIENTATIONS[orientation(transform)]
     return f"{how}; aligned{f' ({turned})' if turned else ''} the pictures agree by {score:.2f}"
 
 
@@ -172,7 +167,7 @@ def _score(
     """
     if framed:
         return 0.0 if distance > _FAR_HASH and found.inside < _FAR_AGREEMENT else max(0.0, found.inside)
-    turned = _orientation(transform) != 0
+    turned = orientation(transform) != 0
     if (
         inliers < (_PART_TURNED_INLIERS if turned else _PART_INLIERS)
         or containment(transform) < _PART_INSIDE
@@ -183,123 +178,42 @@ def _score(
     return max(0.0, min(found.inside, found.overlap) - _PART_HANDICAP)
 
 
-# Alignment: affine maps float64 (2, 3) from the unit coordinates of a to those of b ---------------------------------
+# The alignment's plausibility ------------------------------------------------------------------------------------------
 
 
-@functools.cache
-def _turns() -> tuple[NDArray[np.float64], ...]:
-    """The eight orientations as maps (3, 3) of the unit square onto itself.
+def lone_object(a: Picture, b: Picture, transform: NDArray[np.float64]) -> bool:
+    """Whether the one picture shows, on plain ground, one object of several that the other shows: no crop of it.
 
-    Number o takes a picture's places to those of another whose hash, turned by o (`candidates.orientations`), is equal.
-    """
-    mirror = np.array([[-1.0, 0, 1], [0, 1, 0], [0, 0, 1]])
-    flip = np.array([[1.0, 0, 0], [0, -1, 1], [0, 0, 1]])
-    transpose = np.array([[0.0, 1, 0], [1, 0, 0], [0, 0, 1]])
-    steps = ((1, mirror), (2, flip), (4, transpose))
-    maps = []
-    for o in range(8):
-        turn = np.eye(3)
-        for bit, step in steps:
-            turn = step @ turn if o & bit else turn
-        maps.append(turn)
-    return tuple(maps)
-
-
-def _from_unit(box: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The map (3, 3) of the unit square onto `box` (left, top, right, bottom)."""
-    left, top, right, bottom = box
-    return np.array([[right - left, 0, left], [0, bottom - top, top], [0, 0, 1]])
-
-
-def align_by_hash(a: Picture, b: Picture, orientation: int, kinds: tuple[int, int]) -> NDArray[np.float64]:
-    """The map that a match of hashes means: whole pictures or the pictures inside their borders, turned."""
-    box_a = a.boxes[1].astype(np.float64) if kinds[0] else _UNIT
-    box_b = b.boxes[1].astype(np.float64) if kinds[1] else _UNIT
-    full: NDArray[np.float64] = _from_unit(box_b) @ _turns()[orientation] @ np.linalg.inv(_from_unit(box_a))
-    return full[:2]
-
-
-def match(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Indices int64 (m, 2) of descriptors that are each other's nearest and nearer than 0.85 x the second nearest."""
-    if len(a) < 3 or len(b) < 3:
-        return np.zeros((0, 2), np.int64)
-    distance = np.maximum((a * a).sum(1)[:, None] + (b * b).sum(1)[None] - 2 * (a @ b.T), 0)
-    rows, best = np.arange(len(a)), distance.argmin(axis=1)
-    nearest = distance[rows, best]
-    second = np.partition(distance, 1, axis=1)[:, 1]
-    good = (nearest < _MATCH_RATIO**2 * second) & (distance.argmin(axis=0)[best] == rows)
-    return np.stack([rows[good], best[good]], axis=1)
-
-
-def align_by_features(a: Picture, b: Picture, mirror: bool) -> tuple[NDArray[np.float64] | None, int]:
-    """The map that most matches of local features follow (RANSAC), and how many; None where there is none in reason.
-
-    `mirror` looks for a mirrored copy: the descriptors of `a` are mirrored by moving their bins.
+    Where one picture is clearly a part of the other, a crop cuts through what is drawn, or leaves nothing but ground
+    behind; an object that also stands in a scene does neither: no edge reaches the frame, and there are others outside.
     """
     import cv2
 
-    ours = (a.descriptors[:, MIRRORED_BINS] if mirror else a.descriptors).astype(np.float32)
-    pairs = match(ours, b.descriptors.astype(np.float32))
-    if len(pairs) < _LEAST_INLIERS:
-        return None, 0
-    cv2.setRNGSeed(0)
-    transform, inliers = cv2.estimateAffine2D(
-        a.points[pairs[:, 0], :2].astype(np.float64),
-        b.points[pairs[:, 1], :2].astype(np.float64),
-        method=cv2.RANSAC,
-        ransacReprojThreshold=_REPROJECTION,
-        maxIters=500,
-        confidence=0.99,
-        refineIters=5,
-    )
-    if transform is None or int(inliers.sum()) < _LEAST_INLIERS:
-        return None, 0
-    large, small = np.linalg.svd(transform[:, :2], compute_uv=False)
-    reversed_ = np.linalg.det(transform[:, :2]) < 0
-    if large > 5 or small < 0.2 or large / small > 2.5 or reversed_ != mirror:
-        return None, 0
-    return transform.astype(np.float64), int(inliers.sum())
+    if abs(np.linalg.det(transform[:, :2])) > 1:
+        a, b = b, a
+        transform = cv2.invertAffineTransform(transform).astype(np.float64)
+    if abs(np.linalg.det(transform[:, :2])) >= _MOST_OF_IT:
+        return False
+    along = np.ones((THUMB, THUMB), bool)
+    along[4:-4, 4:-4] = along[0] = along[-1] = along[:, 0] = along[:, -1] = False
+    if _edges(a)[along].mean() >= _CUT:
+        return False
+    frame = np.round((transform @ corners(UNIT))[:, [0, 1, 3, 2]].T * THUMB).astype(np.int32)
+    outside = np.ones((THUMB, THUMB), np.uint8)
+    cv2.fillConvexPoly(outside, frame, 0)
+    outside = cv2.erode(outside, np.ones((7, 7), np.uint8)).astype(np.uint8)
+    edges = _edges(b)
+    return bool(edges[outside > 0].sum() > _LEFT_OUT * max(int(edges.sum()), 1))
 
 
-def _corners(box: NDArray[np.float64]) -> NDArray[np.float64]:
-    left, top, right, bottom = box
-    return np.array([[left, right, left, right], [top, top, bottom, bottom], [1, 1, 1, 1]])
-
-
-def _orientation(transform: NDArray[np.float64]) -> int:
-    """The nearest of the eight orientations."""
-    linear = transform[:, :2] / np.sqrt(abs(np.linalg.det(transform[:, :2])))
-    return int(np.argmin([np.abs(linear - turn[:2, :2]).max() for turn in _turns()]))
-
-
-def rotation(transform: NDArray[np.float64]) -> float:
-    """Degrees, 0..45, between the map's rotation and the nearest quarter turn."""
-    u, _, v = np.linalg.svd(transform[:, :2])
-    cosine, sine = (u @ v)[0, 0], (u @ v)[1, 0]
-    return float(abs((np.degrees(np.arctan2(sine, cosine)) + 45) % 90 - 45))
-
-
-def frame_distance(a: Picture, b: Picture, transform: NDArray[np.float64]) -> float:
-    """How far the map is from taking one frame onto the other, in any orientation: the worst corner, unit coordinates.
-
-    A frame is the whole picture or, on one side, the picture inside its outermost border.
-    """
-    outer_a, outer_b = a.boxes[0].astype(np.float64), b.boxes[0].astype(np.float64)
-    distances = []
-    for box_a, box_b in ((_UNIT, _UNIT), (_UNIT, outer_b), (outer_a, _UNIT)):
-        placed = np.linalg.inv(_from_unit(box_b)) @ np.vstack([transform @ _corners(box_a), np.ones(4)])
-        distances += [np.abs(placed - turn @ _corners(_UNIT)).max() for turn in _turns()]
-    return float(min(distances))
-
-
-def containment(transform: NDArray[np.float64]) -> float:
-    """Share of the smaller picture's area that lies inside the other, 0..1."""
+def _edges(picture: Picture) -> NDArray[np.bool_]:
+    """Where the grey copy changes by over 5 grey levels a pixel, bool (THUMB, THUMB)."""
     import cv2
 
-    ours = (transform @ _corners(_UNIT)).T[[0, 1, 3, 2]].astype(np.float32)
-    theirs = _corners(_UNIT)[:2].T[[0, 1, 3, 2]].astype(np.float32)
-    common, _ = cv2.intersectConvexConvex(ours, theirs)
-    return float(common / max(min(1.0, abs(np.linalg.det(transform[:, :2]))), 1e-9))
+    grey = blur(picture.thumb.astype(np.float32), 0.8)
+    across, down = (cv2.Sobel(grey, cv2.CV_32F, *d, scale=0.125) for d in ((1, 0), (0, 1)))
+    edges: NDArray[np.bool_] = np.hypot(across, down) > 5
+    return edges
 
 
 # Agreement ----------------------------------------------------------------------------------------------------------
@@ -323,8 +237,8 @@ def agreement(a: Picture, b: Picture, transform: NDArray[np.float64]) -> Agreeme
     pixels[:, 2] = THUMB * transform[:, 2] + 0.5 * (transform[:, 0] + transform[:, 1]) - 0.5
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     size = (THUMB, THUMB)
-    ours = _blur(a.thumb.astype(np.float32), 1.2)
-    reduced = _blur(b.thumb.astype(np.float32), 1.2 * max(1.0, scale))
+    ours = blur(a.thumb.astype(np.float32), 1.2)
+    reduced = blur(b.thumb.astype(np.float32), 1.2 * max(1.0, scale))
     theirs = cv2.warpAffine(reduced, pixels, size, flags=flags, borderMode=cv2.BORDER_REPLICATE).astype(
         np.float32
     )
@@ -334,7 +248,7 @@ def agreement(a: Picture, b: Picture, transform: NDArray[np.float64]) -> Agreeme
     # A border around the one picture must not bleed into the overlap through the blur.
     eroded = cv2.erode(overlap.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
     shift = abs(float((ours - theirs)[eroded].mean())) if eroded.any() else 255.0
-    varied = inside & (_blur((ours - _blur(ours, 3.5)) ** 2, 3.5) > _STRUCTURE)
+    varied = inside & (blur((ours - blur(ours, 3.5)) ** 2, 3.5) > _STRUCTURE)
     within = local_correlation(ours, theirs, inside)
     # The overlap can only lower a score further: where there is nothing to lower, its cost is saved.
     over = local_correlation(ours, theirs, eroded) if within >= _HOPELESS else within
@@ -349,7 +263,8 @@ def _mask(box: NDArray[np.float32]) -> NDArray[np.float32]:
     return mask
 
 
-def _blur(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+def blur(image: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """The picture under a Gaussian of `sigma` pixels, float32."""
     import cv2
 
     return cv2.GaussianBlur(image, (0, 0), sigma).astype(np.float32, copy=False)
@@ -365,7 +280,7 @@ def local_correlation(a: NDArray[np.float32], b: NDArray[np.float32], mask: NDAr
     if m.mean() < 0.02:
         return 0.0
 
-    window = functools.partial(_blur, sigma=3.5)
+    window = functools.partial(blur, sigma=3.5)
     weight = window(m) + 1e-6
     mean_a, mean_b = window(a * m) / weight, window(b * m) / weight
     var_a = np.maximum(window(a * a * m) / weight - mean_a * mean_a, 0)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from curate.duplicates.evidence import Picture
+from curate.duplicates.alignment import ORIENTATIONS, Picture
 from curate.duplicates.keeper import LOSSLESS
 from curate.duplicates.traces import Differences, Outside, Sheet, differ, sheet
 from curate.engine import Progress, map_chunks, silent
@@ -31,11 +31,6 @@ if TYPE_CHECKING:
 PLAIN, SURE = 4.0, 6.0
 _DISTANCE = 0.6
 _CROWD, _CANDIDATES, _PORTION = 12, 6, 64
-
-_TURNS = (
-    "", "mirrored", "flipped upside down", "turned half round",
-    "transposed", "turned a quarter", "turned a quarter", "transposed the other way",
-)  # fmt: skip
 
 
 class Mark(NamedTuple):
@@ -149,7 +144,7 @@ def _margin(outside: Outside, side: int) -> Mark:
 def _turn_marks(a: Sheet, b: Sheet, found: Differences) -> list[Mark]:
     if found.orientation == 0:
         return []
-    words = _TURNS[found.orientation]
+    words = ORIENTATIONS[found.orientation]
     if found.orientation in (5, 6):  # most things are more alike left and right than above and below
         side = _limit((a.symmetry - b.symmetry) / 2)
         return [Mark("turn", 0, 2.0, words), Mark("upright", side, 0.2, "seems to lie on its side")]

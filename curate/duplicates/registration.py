@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from curate.duplicates import evidence
-from curate.duplicates.evidence import Picture
+from curate.duplicates import alignment, evidence
+from curate.duplicates.alignment import Picture
 from curate.duplicates.fingerprints import THUMB
 from curate.images import open_image, orientation, read_bytes, to_rgb
 
@@ -104,7 +104,7 @@ class Registration(NamedTuple):
     @property
     def orientation(self) -> int:
         """The nearest of the eight orientations (see `turned`)."""
-        return evidence._orientation(self.pixels[:2])
+        return alignment.orientation(self.pixels[:2])
 
     def reversed(self) -> Registration:
         """The map from b to a."""
@@ -144,10 +144,10 @@ def _boxes(picture: Picture) -> list[Floats]:
 def _by_frames(a: Plate, b: Plate) -> tuple[Floats, float]:
     """The best of the maps that take a frame onto a frame; the first, whole upright pictures, wins near ties."""
     first, second = _boxes(a.picture), _boxes(b.picture)
-    turns = np.stack(evidence._turns())
+    turns = np.stack(alignment.turns())
     maps = np.concatenate(
-        [evidence._from_unit(box) @ turns for box in second]
-        + [turns @ np.linalg.inv(evidence._from_unit(box)) for box in first[1:]]
+        [alignment.from_unit(box) @ turns for box in second]
+        + [turns @ np.linalg.inv(alignment.from_unit(box)) for box in first[1:]]
     )
     scores = _point_correlation(a.soft, b.soft, maps)
     best = int(np.argmax(scores + np.r_[0.01, np.full(7, 0.005), np.zeros(len(maps) - 8)]))
@@ -160,8 +160,8 @@ def _by_features(a: Picture, b: Picture) -> list[Floats]:
     """The maps that local features follow, mirrored or not, where they are hardly rotated."""
     maps = []
     for mirror in (False, True):
-        found, _ = evidence.align_by_features(a, b, mirror)
-        if found is not None and evidence.rotation(found) < _MOST_ROTATED:
+        found, _ = alignment.align_by_features(a, b, mirror)
+        if found is not None and alignment.rotation(found) < _MOST_ROTATED:
             maps.append(np.vstack([found, [0.0, 0.0, 1.0]]))
     return maps
 
@@ -177,7 +177,7 @@ def _by_placing(a: Plate, b: Plate) -> list[Floats]:
         return [np.linalg.inv(found).astype(np.float64) for found in _by_placing(b, a)]
     window = cv2.resize(b.grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     best: tuple[float, Floats] | None = None
-    for o, turn in enumerate(evidence._turns()):
+    for o, turn in enumerate(alignment.turns()):
         part = cv2.resize(
             np.ascontiguousarray(turned(a.grey, o)), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA
         )
@@ -189,7 +189,7 @@ def _by_placing(a: Plate, b: Plate) -> list[Floats]:
         box = np.array([2 * column, 2 * row, 2 * column + width, 2 * row + height], np.float64)
         box /= (b.width, b.height, b.width, b.height)
         if best is None or scores[row, column] > best[0] + 0.01:
-            best = (float(scores[row, column]), evidence._from_unit(box) @ turn)
+            best = (float(scores[row, column]), alignment.from_unit(box) @ turn)
     return [] if best is None else [best[1]]
 
 
@@ -224,7 +224,7 @@ def _agreement(a: Picture, b: Picture, transform: Floats) -> float:
     pixels = transform[:2].copy()
     pixels[:, 2] = THUMB * transform[:2, 2] + 0.5 * (transform[:2, 0] + transform[:2, 1]) - 0.5
     flags, size = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, (THUMB, THUMB)
-    ours, theirs = (evidence._blur(t.astype(np.float32), 1.0) for t in (a.thumb, b.thumb))
+    ours, theirs = (evidence.blur(t.astype(np.float32), 1.0) for t in (a.thumb, b.thumb))
     moved = cv2.warpAffine(theirs, pixels, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     overlap = cv2.warpAffine(np.ones(size, np.float32), pixels, size, flags=flags) > 0.99
     return max(0.0, evidence.local_correlation(ours, moved.astype(np.float32), overlap))
@@ -243,10 +243,10 @@ def _to_whole_pixels(a: Plate, b: Plate, transform: Floats) -> Floats | None:
 
     pixels = _size(b) @ transform @ np.linalg.inv(_size(a))
     scales = np.linalg.svd(pixels[:2, :2], compute_uv=False)
-    if evidence.rotation(pixels[:2]) > _UPRIGHT or np.abs(scales - 1).max() > _ONE_SCALE:
+    if alignment.rotation(pixels[:2]) > _UPRIGHT or np.abs(scales - 1).max() > _ONE_SCALE:
         return None
-    o = evidence._orientation(pixels[:2])
-    turn = evidence._turns()[o]
+    o = alignment.orientation(pixels[:2])
+    turn = alignment.turns()[o]
     width, height = (a.height, a.width) if o & 4 else (a.width, a.height)
     if (width, height) == (b.width, b.height) and np.abs(transform - turn).max() < 0.01:
         return turn

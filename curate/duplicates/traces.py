@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from curate.duplicates import compression, evidence, surface
+from curate.duplicates import alignment, compression, surface
 from curate.duplicates.fingerprints import THUMB
 from curate.duplicates.registration import RELIABLE, Plate, Registration, register, render, turned
 
@@ -162,7 +162,7 @@ def differ(a: Sheet, b: Sheet) -> Differences:
     frame = Differences(
         registration=found,
         orientation=orientation,
-        rotation=evidence.rotation(found.pixels[:2]),
+        rotation=alignment.rotation(found.pixels[:2]),
         scale=(float(np.log(np.hypot(*linear[:, 0]))), float(np.log(np.hypot(*linear[:, 1])))),
         detail=(surface.log_ratio(across, a.detail[0], 0.02), surface.log_ratio(down, a.detail[1], 0.02)),
         steep=(surface.log_ratio(steep[0], a.steep[0], 1.0), surface.log_ratio(steep[1], a.steep[1], 1.0)),
@@ -210,7 +210,7 @@ def _steps(a: Plate, b: Plate, found: Registration) -> float:
     if a.table is None or not found.exact:
         return 0.0
     linear = np.rint(np.linalg.inv(found.pixels)[:2, :2])
-    back = next(o for o in range(8) if np.abs(evidence._turns()[o][:2, :2] - linear).max() < 0.5)
+    back = next(o for o in range(8) if np.abs(alignment.turns()[o][:2, :2] - linear).max() < 0.5)
     seen = np.ascontiguousarray(turned(b.native, back))
     # The corner of `seen` in pixels of a: the corner of b.native that the turn brings there.
     height, width = b.native.shape

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
+from curate.duplicates.alignment import Picture
 from curate.duplicates.candidates import best_hashes
 from curate.duplicates.closer import Doubt, Evidence, doubts, gather, look, prepare, weigh
 from curate.duplicates.colours import judge_colours
-from curate.duplicates.evidence import Finding, Picture, Question, examine
+from curate.duplicates.evidence import Finding, Question, examine
 from curate.duplicates.fingerprints import fingerprint
 from curate.duplicates.refine import refine, warp
 

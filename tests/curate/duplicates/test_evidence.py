@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
+from curate.duplicates.alignment import Picture, align_by_hash, frame_distance
 from curate.duplicates.candidates import best_hashes
-from curate.duplicates.evidence import Picture, Question, align_by_hash, compare, frame_distance
+from curate.duplicates.evidence import Question, compare, lone_object
 from curate.duplicates.fingerprints import fingerprint
 
 THRESHOLD = 0.87
@@ -115,3 +116,58 @@ def test_frame_distance_knows_turns_borders_and_shifts() -> None:
     assert frame_distance(plain, framed, align_by_hash(plain, framed, 0, (0, 1))) < 1e-6
     shifted = np.array([[1.0, 0, 0.2], [0, 1, 0]])
     assert frame_distance(plain, plain, shifted) == pytest.approx(0.2)
+
+
+def objects(*places: tuple[int, int, int], size: int = 200) -> Image.Image:
+    """Trees on a white ground, at (left, top, side)."""
+    image = Image.new("RGB", (size, size), "white")
+    draw = ImageDraw.Draw(image)
+    for left, top, side in places:
+        draw.rectangle((left + 0.4 * side, top + 0.6 * side, left + 0.6 * side, top + side), fill="#884411")
+        for i in range(3):
+            y = top + 0.2 * i * side
+            draw.polygon(
+                [
+                    (left + 0.5 * side, y),
+                    (left + (0.3 - 0.1 * i) * side, y + 0.3 * side),
+                    (left + (0.7 + 0.1 * i) * side, y + 0.3 * side),
+                ],
+                fill="#228844",
+                outline="black",
+            )
+        draw.ellipse(
+            (left + 0.3 * side, top + 0.2 * side, left + 0.45 * side, top + 0.35 * side),
+            fill="red",
+            outline="black",
+        )
+    return image
+
+
+def picture(image: Image.Image) -> Picture:
+    found = fingerprint(image, features=False)
+    return Picture(found.thumb, found.boxes, np.zeros((0, 4), np.float32), np.zeros((0, 128), np.uint8))
+
+
+def placed(scale: float, left: float, top: float) -> np.ndarray:
+    """The map from a picture of 200 pixels to its place in another, both in unit coordinates."""
+    return np.array([[scale, 0, left / 200], [0, scale, top / 200]])
+
+
+def test_an_object_that_also_stands_in_a_scene_is_no_crop_of_it() -> None:
+    alone = picture(objects((20, 20, 160)))
+    wide = objects((10, 60, 90), (110, 10, 60), (110, 110, 80))
+    share = 90 / 160
+    there = placed(share, 10 - 20 * share, 60 - 20 * share)
+    assert lone_object(alone, picture(wide), there)
+    back = np.linalg.inv(np.vstack([there, [0, 0, 1]]))[:2]
+    assert lone_object(picture(wide), alone, back)
+
+
+def test_a_crop_that_cuts_and_a_picture_on_a_larger_ground_are_no_lone_objects() -> None:
+    wide = objects((10, 60, 90), (110, 10, 60), (110, 110, 80))
+    crop = picture(wide.crop((40, 40, 190, 190)))
+    assert not lone_object(crop, picture(wide), placed(0.75, 40, 40))
+    alone = objects((20, 20, 160))
+    larger = Image.new("RGB", (300, 300), "white")
+    larger.paste(alone, (50, 50))
+    assert not lone_object(picture(alone), picture(larger), placed(2 / 3, 200 / 6, 200 / 6))

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
-from curate.duplicates.evidence import Picture
+from curate.duplicates.alignment import Picture
 from curate.duplicates.fingerprints import fingerprint
 from curate.duplicates.provenance import Case, case, examine, find_cases, jobs
 from curate.duplicates.registration import plate
