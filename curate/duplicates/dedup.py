@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +16,7 @@ from curate.duplicates.error import precision, recall, threshold_for
 from curate.duplicates.groups import TIERS, Links, assemble, link, numbered
 from curate.duplicates.keeper import within
 from curate.errors import UserError
+from curate.tables import path_to_text
 from curate.verdicts import read_verdicts
 
 if TYPE_CHECKING:
@@ -54,6 +57,14 @@ def run(context: Context, settings: DedupSettings) -> dict[str, pd.DataFrame]:
     files, others = (
         table[table["status"] == "ok"] for table in (context.read("files"), context.read("against"))
     )
+    known = files["path"].tolist()
+    settings = replace(
+        settings,
+        prefer=tuple(_below(context.workspace.root, folder, known, "prefer") for folder in settings.prefer),
+        protect=tuple(
+            _below(context.workspace.root, folder, known, "protect") for folder in settings.protect
+        ),
+    )
     prints = context.read("fingerprints")
     verdicts = read_verdicts(context.workspace)
     judged = context.read("judged")
@@ -88,6 +99,19 @@ def _check(settings: DedupSettings) -> None:
         raise UserError(
             f"precision: {settings.precision} is out of range.", "Give a share below 1, for example 0.999."
         )
+
+
+def _below(root: Path, folder: str, known: Sequence[str], option: str) -> str:
+    """A folder as people name it (absolute, or below the root) as a path below the root.
+
+    Raises UserError where it holds none of the pictures: a misspelt folder would protect nothing.
+    """
+    place = path_to_text(os.path.relpath(root / folder, root)).replace(os.sep, "/")
+    if not any(within(path, place) for path in known):
+        raise UserError(
+            f"--{option} {folder}: holds none of the pictures of {root}.", f"Give a folder below {root}."
+        )
+    return place
 
 
 def estimate(scores: NDArray[np.float32], planted: NDArray[np.float32], threshold: float) -> pd.DataFrame:

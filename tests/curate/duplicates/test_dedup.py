@@ -123,6 +123,44 @@ def test_another_folder_that_cannot_be_compared_is_refused(
     assert error.value.remedy
 
 
+def test_preferred_and_protected_folders(folder: Path) -> None:
+    (folder / "best").mkdir()
+    scene_copy = Image.open(folder / "cat" / "4.png").resize((60, 60))
+    scene_copy.save(folder / "best" / "small.jpg", quality=80)
+    plain = actions(dedup(folder, scope="across-class"))
+    assert plain["best/small.jpg"] == "review"
+    kept = dedup(folder, prefer=["best"]).set_index("path")
+    assert kept.loc["best/small.jpg", "keeper"] == "best/small.jpg"
+    protected = actions(dedup(folder, protect=[str(folder / "cat")]))
+    assert protected["cat/copy.png"] == protected["cat/mirror.jpg"] == "keep"
+
+
+def test_a_picture_that_turns_into_another_step_by_step_is_not_collapsed(
+    tmp_path: Path, scene: Callable[..., Image.Image]
+) -> None:
+    root = tmp_path / "morph"
+    root.mkdir()
+    first, last = scene(1), scene(2)
+    for step in range(21):
+        Image.blend(first, last, step / 20).save(root / f"{step:02}.png")
+    found = dedup(root)
+    pairs = Workspace(root).read("pairs")
+    assert len(pairs) >= 20, "neighbours are alike"
+    together = found.groupby("group")["path"].agg(set)
+    assert not any({"00.png", "20.png"} <= paths for paths in together)
+    content = Workspace(root).read("files").set_index("path")["content"]
+    linked = {frozenset(pair) for pair in zip(pairs.content_a, pairs.content_b, strict=True)}
+    for path, keeper in zip(found["path"], found["keeper"], strict=True):
+        assert path == keeper or frozenset((content[path], content[keeper])) in linked
+
+
+@pytest.mark.parametrize("option", ["prefer", "protect"])
+def test_a_folder_without_pictures_is_no_wish(folder: Path, option: str) -> None:
+    with pytest.raises(UserError, match=f"--{option} cats: holds none of the pictures") as error:
+        dedup(folder, **{option: ["cats"]})
+    assert str(folder) in error.value.remedy
+
+
 def judged(*pairs: tuple[str, str, float]) -> pd.DataFrame:
     rows = [(a, b, 257, 0, 0, 0, score, "so") for a, b, score in pairs]
     return pd.DataFrame(rows, columns=list(JUDGED.columns))
