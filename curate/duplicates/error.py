@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from curate.duplicates.evidence import Question
     from curate.duplicates.fingerprints import Fingerprint
 
-FROM = 0.6
-"""Least score that takes part in the fit of the tail."""
+FROM = 0.75
+"""Least score that takes part in the fit of the tail; below it scores thin out by other rules than near the line."""
 
 PLANTED = 96
 """Copies that are made to see how many are found."""

@@ -10,14 +10,23 @@ import pytest
 from PIL import Image
 
 import curate
-from curate.duplicates.error import EDITS, expected_above, plant, precision, recall, sample, threshold_for
+from curate.duplicates.error import (
+    EDITS,
+    FROM,
+    expected_above,
+    plant,
+    precision,
+    recall,
+    sample,
+    threshold_for,
+)
 from curate.errors import UserError
 from curate.workspace import Workspace
 
 
 def mixture(rng: np.random.Generator, rate: float, others: int, copies: int) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of pairs of different pictures (exponential from 0.6 on, below 1) and of copies."""
-    tail = 0.6 + rng.exponential(1 / rate, 4 * others)
+    """Scores of pairs of different pictures (exponential from `FROM` on, below 1) and of copies."""
+    tail = FROM + rng.exponential(1 / rate, 4 * others)
     return tail[tail < 1][:others], rng.uniform(0.9, 1.0, copies)
 
 
@@ -45,12 +54,11 @@ def test_the_best_guess_is_right_on_average() -> None:
 
 def test_tails_at_their_bounds() -> None:
     assert expected_above(np.zeros(0), 0.9) == 0
-    assert expected_above(np.full(50, 0.6), 0.9) == pytest.approx(0, abs=1e-9)
-    flat = np.linspace(0.6, 0.9, 301)
-    assert expected_above(flat, 0.9) == pytest.approx(100, rel=0.05), "as many a unit of score above as below"
-    assert expected_above(np.full(50, 0.899), 0.9) == pytest.approx(50 / 3), (
-        "no rising tail is taken for granted"
-    )
+    assert expected_above(np.full(50, FROM), 0.9) == pytest.approx(0, abs=1e-9)
+    share = (1 - 0.9) / (0.9 - FROM)
+    flat = np.linspace(FROM, 0.9, 301)
+    assert expected_above(flat, 0.9) == pytest.approx(301 * share, rel=0.05), "as many a unit above as below"
+    assert expected_above(np.full(50, 0.899), 0.9) == pytest.approx(50 * share), "no rising tail is granted"
 
 
 def test_without_pairs_nothing_is_claimed() -> None:
@@ -62,7 +70,7 @@ def test_without_pairs_nothing_is_claimed() -> None:
 
 
 def test_a_higher_aim_gives_a_higher_threshold() -> None:
-    wrong, right = mixture(np.random.default_rng(0), 8.0, 150, 400)
+    wrong, right = mixture(np.random.default_rng(0), 20.0, 60, 400)
     scores = np.concatenate([wrong, right])
     low, high = threshold_for(scores, 0.95), threshold_for(scores, 0.999)
     assert 0.8 <= low < high <= 1
