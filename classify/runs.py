@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from classify.settings import Settings, read_settings
-from curate.errors import UserError
+from curate.errors import Locked, UserError
 
 
 def settings_of(run: Path, settings: Settings | None, resume: bool) -> Settings:
@@ -39,7 +39,12 @@ def settings_of(run: Path, settings: Settings | None, resume: bool) -> Settings:
 
 @contextlib.contextmanager
 def run_folder(run: Path) -> Iterator[None]:
-    """Make the run's folder; where reading the data fails, nothing is left behind."""
+    """Make the run's folder and hold it; where reading the data fails, nothing is left behind.
+
+    Raises Locked where another training is at work in it; a killed one holds nothing.
+    """
+    from filelock import FileLock, Timeout
+
     made = [folder for folder in (run, *run.parents) if not folder.exists()]
     try:
         run.mkdir(parents=True, exist_ok=True)
@@ -47,10 +52,22 @@ def run_folder(run: Path) -> Iterator[None]:
         raise UserError(
             f"{run}: cannot be made ({error.strerror}).", "Give another place with --out."
         ) from error
+    lock = FileLock(run / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise Locked(
+            f"{run}: another training is at work in this run.",
+            "Wait for it to end, or give another place with --out.",
+        ) from error
     try:
         yield
     except BaseException:
+        lock.release()
         with contextlib.suppress(OSError):
+            if made:
+                (run / ".lock").unlink(missing_ok=True)
             for folder in made:
                 folder.rmdir()
         raise
+    lock.release()
