@@ -65,6 +65,7 @@ def test_a_run_learns_and_leaves_all_its_files(shapes, tmp_path):
         shapes, out, tiny("training.epochs=12"), on_epoch=epochs.append, say=said.append, workers=1
     )
     assert names(out) == [
+        ".lock",
         "best.safetensors",
         "checkpoint.safetensors",
         "history.csv",
