@@ -10,7 +10,9 @@ import functools
 import inspect
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
@@ -31,6 +33,7 @@ class Terminal:
         self.quiet = quiet
         self.yes = yes
         self._result: dict[str, Any] = {}
+        self._interrupted = False
 
     @functools.cached_property
     def _out(self) -> Console:
@@ -98,7 +101,7 @@ class Terminal:
         Nothing is shown where stderr is no terminal, or in JSON and quiet modes.
         """
         if not self.human or not self._err.is_terminal:
-            yield lambda done, total: None
+            yield lambda done, total: self.go_on()
             return
         from rich.progress import (
             BarColumn,
@@ -115,6 +118,7 @@ class Terminal:
         )  # fmt: skip
 
         def show(done: int, total: int) -> None:
+            self.go_on()
             bar.update(task, completed=done, total=total)
             if done >= total:
                 bar.stop()  # what is printed after the last item must not fight with the bar
@@ -135,11 +139,24 @@ class Terminal:
         self._out.print(f"{printable(question)} [y/N] ", end="", markup=False)
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
+    def _interrupt(self, number: int, frame: object) -> NoReturn:
+        """Handle SIGINT: as Python does, and remember it."""
+        self._interrupted = True
+        raise KeyboardInterrupt
+
+    def go_on(self) -> None:
+        """Raise KeyboardInterrupt where one came and was lost: Python drops what is raised in a destructor."""
+        if self._interrupted:
+            raise KeyboardInterrupt
+
     @contextlib.contextmanager
     def guard(self) -> Iterator[Terminal]:
         """Run a command's body: what it raises ends the process as `fail` says, else the result is printed."""
+        main = threading.current_thread() is threading.main_thread()
+        before = signal.signal(signal.SIGINT, self._interrupt) if main else None
         try:
             yield self
+            self.go_on()
             self.finish()
         except BrokenPipeError:
             # The reader of a pipe has gone: nothing is wrong, but Python must not flush into it at exit.
@@ -147,6 +164,9 @@ class Terminal:
             raise SystemExit(0) from None
         except (Exception, KeyboardInterrupt) as error:
             self.fail(error)
+        finally:
+            if main:
+                signal.signal(signal.SIGINT, before)
 
     def fail(self, error: BaseException) -> NoReturn:
         """Print an error and leave with its exit code.

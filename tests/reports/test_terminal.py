@@ -50,6 +50,26 @@ with Terminal().guard() as terminal:
     assert done.returncode == 130
 
 
+def test_an_interrupt_that_a_destructor_swallowed_is_not_forgotten():
+    program = """
+import os, signal, sys
+from reports.terminal import Terminal
+class Odd:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000):
+            pass
+with Terminal().guard() as terminal, terminal.progress("Working") as progress:
+    odd = Odd()
+    del odd
+    progress(1, 2)
+    print("went on")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 130
+    assert "went on" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("error", "code"), [(MendableError(), 4), (KeyboardInterrupt(), 130), (ZeroDivisionError("x"), 1)]
 )
