@@ -52,7 +52,10 @@ def error_lines(error: pd.DataFrame) -> list[str]:
         "precision": "Estimated: {low:.1%} or more of the {of:,} pairs of edited copies are right (95 % sure; best guess {value:.1%}).",
         "recall": "Copies planted in {of} of your pictures: {value:.0%} were found (95 % interval {low:.0%} to {high:.0%}).",
     }
-    return [words[str(row["measure"])].format(**row) for row in error.to_dict("records")]  # type: ignore[arg-type]
+    return [
+        words[str(row["measure"])].format(**{str(key): value for key, value in row.items()})
+        for row in error.to_dict("records")
+    ]
 
 
 def problem_lines(problems: pd.DataFrame, folder: str) -> list[tuple[str, str | None]]:

@@ -119,7 +119,7 @@ def _places(folders: dict[Path, pd.DataFrame]) -> dict[str, str]:
     first: dict[str, str] = {}
     for root, files in folders.items():
         for content, path in files.sort_values("path")[["content", "path"]].itertuples(index=False):
-            first.setdefault(content, os.path.join(root, path_from_text(path)))  # noqa: PTH118
+            first.setdefault(content, os.path.join(root, path_from_text(path)))  # noqa: PTH118  may hold any bytes
     return first
 
 

@@ -1,6 +1,14 @@
 import pandas as pd
 
-from curate.display import addressed, balance_rows, plan_rows, problem_lines, split_rows, summary_tables
+from curate.display import (
+    addressed,
+    balance_rows,
+    error_lines,
+    plan_rows,
+    problem_lines,
+    split_rows,
+    summary_tables,
+)
 from curate.stages.eda import summary
 from curate.tables import FILES
 
@@ -47,3 +55,14 @@ def test_a_folder_without_a_readable_picture_still_shows():
     tables = summary_tables(summary(files))
     assert tables[0][2] == [("a", 1, 0)]
     assert tables[1][2] == []
+
+
+def test_the_error_in_sentences():
+    error = pd.DataFrame(
+        [("precision", 0.98, 0.95, 1.0, 1200), ("recall", 0.9, 0.82, 0.95, 96)],
+        columns=["measure", "value", "low", "high", "of"],
+    )
+    right, found = error_lines(error)
+    assert "95.0% or more of the 1,200 pairs" in right
+    assert "96 of your pictures: 90% were found (95 % interval 82% to 95%)" in found
+    assert error_lines(error[:0]) == []

@@ -83,3 +83,22 @@ def test_a_csv_of_verdicts(tmp_path: Path) -> None:
         read_said(file)
     with pytest.raises(UserError, match=r"absent.csv: cannot be read"):
         read_said(tmp_path / "absent.csv")
+
+
+def test_the_command_records_lists_and_refuses_half_a_verdict(folder: Path) -> None:
+    from typer.testing import CliRunner
+
+    from curate.cli import app
+
+    def call(*words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["verdict", str(folder), *words])
+        return done.exit_code, done.output
+
+    code, printed = call("0.png", "1.png")
+    assert code == 2
+    assert "needs two files and a word" in printed
+    assert "curate verdict DIR A B" in printed
+    assert call("0.png", "1.png", "different")[0] == 0
+    code, printed = call()
+    assert code == 0
+    assert "different" in printed
