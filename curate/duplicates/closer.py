@@ -103,18 +103,16 @@ def look(work: Sequence[Doubt]) -> list[Finding]:
     A picture that changed since or cannot be read any more leaves the finding as it is.
     """
     import cv2
-    from threadpoolctl import threadpool_limits
 
     cv2.setNumThreads(1)
     read = functools.lru_cache(maxsize=_KEPT)(_read)
     findings = []
-    with threadpool_limits(limits=1):
-        for doubt in work:
-            a, b = (read(content, file) for content, file in zip(doubt.contents, doubt.files, strict=True))
-            if a is None or b is None:
-                findings.append(doubt.finding._replace(doubt=False))
-            else:
-                findings.append(settle(doubt.finding, a, b, doubt.boxes))
+    for doubt in work:
+        a, b = (read(content, file) for content, file in zip(doubt.contents, doubt.files, strict=True))
+        if a is None or b is None:
+            findings.append(doubt.finding._replace(doubt=False))
+        else:
+            findings.append(settle(doubt.finding, a, b, doubt.boxes))
     return findings
 
 

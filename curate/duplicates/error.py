@@ -296,12 +296,12 @@ def _as_asked(prints: Sequence[Fingerprint]) -> tuple[dict[int, Picture], Questi
 
 def recall(scores: NDArray[np.float32], threshold: float) -> Share:
     """Share of planted copies whose score, float (n,), reaches the threshold; interval of Clopper and Pearson (1934)."""
-    from scipy.stats import beta
+    from scipy.special import betaincinv  # scipy.stats takes a second to import
 
     of, hits = len(scores), int((scores >= np.float32(threshold)).sum())
     if not of:
         return Share(1.0, 0.0, 1.0, 0)
     tail = (1 - LEVEL) / 2
-    low = float(beta.ppf(tail, hits, of - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(1 - tail, hits + 1, of - hits)) if hits < of else 1.0
+    low = float(betaincinv(hits, of - hits + 1, tail)) if hits else 0.0
+    high = float(betaincinv(hits + 1, of - hits, 1 - tail)) if hits < of else 1.0
     return Share(hits / of, low, high, of)

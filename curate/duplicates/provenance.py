@@ -345,21 +345,18 @@ Job = tuple[tuple[tuple[str, str, Picture], ...], tuple[tuple[int, int], ...]]
 
 def examine(work: Sequence[Job]) -> list[tuple[str, str, Case]]:
     """The cases of portions of files; a pair of which a file cannot be read gives none. For `engine.map_chunks`."""
-    from threadpoolctl import threadpool_limits
-
     from curate.duplicates.registration import plate
 
     found = []
-    with threadpool_limits(limits=1):
-        for files, pairs in work:
-            sheets: list[Sheet | None] = []
-            for _, path, picture in files:
-                try:
-                    sheets.append(sheet(plate(path, picture)))
-                except Unreadable:
-                    sheets.append(None)
-            for i, j in pairs:
-                a, b = sheets[i], sheets[j]
-                if a is not None and b is not None:
-                    found.append((files[i][0], files[j][0], case(a, b)))
+    for files, pairs in work:
+        sheets: list[Sheet | None] = []
+        for _, path, picture in files:
+            try:
+                sheets.append(sheet(plate(path, picture)))
+            except Unreadable:
+                sheets.append(None)
+        for i, j in pairs:
+            a, b = sheets[i], sheets[j]
+            if a is not None and b is not None:
+                found.append((files[i][0], files[j][0], case(a, b)))
     return found

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from curate.encoders import BuiltinEncoder, Preparation, load_encoder
-from curate.engine import Progress, map_chunks, silent
+from curate.engine import Progress, keep_freed_memory, map_chunks, silent
 from curate.images import Unreadable, read_rgb
 from curate.photos.head import load_head
 from curate.tables import EMBEDDINGS, path_from_text
@@ -50,6 +50,7 @@ def update_embeddings(
 def _look(
     new: pd.DataFrame, encoder_name: str, root: str, workers: int | None, progress: Progress
 ) -> pd.DataFrame:
+    keep_freed_memory()
     head, builtin = load_head(), BuiltinEncoder()
     encoder = builtin if encoder_name == builtin.name else load_encoder(encoder_name)
     preparations = [builtin.preparation] if encoder is builtin else [builtin.preparation, encoder.preparation]

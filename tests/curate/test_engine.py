@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import functools
 import os
+import platform
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -48,6 +52,50 @@ def test_a_users_error_comes_through_whole(workers: int) -> None:
     with pytest.raises(Refused, match="7: is not for us") as caught:
         list(map_chunks(refuse, range(20), workers=workers, chunk=4))
     assert caught.value.remedy == "Leave it out."
+
+
+def threads_finder() -> Callable[[Sequence[int]], set[int]]:
+    """A function that tells how many threads the numerical libraries may use while it runs."""
+
+    def threads(items: Sequence[int]) -> set[int]:
+        import numpy as np  # brings a library with threads
+        from threadpoolctl import threadpool_info
+
+        assert np.ones(1).sum()
+        return {library["num_threads"] for library in threadpool_info()}
+
+    return threads
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_function_of_items_has_one_thread(workers: int) -> None:
+    for counts in map_chunks(threads_finder(), range(4), workers=workers, chunk=1):
+        assert counts == {1}
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's own setting")
+def test_freed_memory_is_used_again() -> None:
+    code = """
+        import resource, sys
+        import numpy as np
+        from curate.engine import keep_freed_memory
+        if sys.argv[1] == "kept":
+            keep_freed_memory()
+        def faults():
+            return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        def use():
+            parts = [np.ones(1 << 18) for _ in range(8)]  # 2 MiB each
+        use()
+        before = faults()
+        for _ in range(20):
+            use()
+        print(faults() - before)
+    """
+    as_it_is, kept = (
+        int(subprocess.check_output([sys.executable, "-c", textwrap.dedent(code), how]))
+        for how in ("as it is", "kept")
+    )
+    assert kept < as_it_is / 10
 
 
 def process_finder() -> Callable[[Sequence[int]], int]:
