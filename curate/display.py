@@ -58,6 +58,32 @@ def error_lines(error: pd.DataFrame) -> list[str]:
     ]
 
 
+def photo_lines(share: pd.DataFrame, photos: pd.DataFrame) -> list[tuple[str, str | None]]:
+    """What the photo filter found, from the tables `share` and `photos`: the estimate, the verdicts, and the clusters."""
+    counts = {
+        verdict: int((photos["photo_verdict"] == verdict).sum()) for verdict in ("drawing", "photo", "unsure")
+    }
+    removed = int((photos["action"] == "remove").sum())
+    lines: list[tuple[str, str | None]] = [(sentence, None) for sentence in share["sentence"]]
+    clusters = photos.loc[photos["cluster"] != "", "cluster"].value_counts()
+    if len(clusters):
+        listed = "; ".join(f"{name} ({count:,})" for name, count in clusters.items())
+        lines.append((f"Clusters of this folder: {listed}.", None))
+    lines.append(
+        (
+            f"{len(photos):,} pictures: {counts['drawing']:,} drawings, {counts['photo']:,} photographs, "
+            f"{counts['unsure']:,} unsure (kept, for a person to see). "
+            f"{removed:,} would be removed ({removed / max(len(photos), 1):.1%}).",
+            None,
+        )
+    )
+    from curate.photos.decision import TOO_MANY
+
+    if photos["reason"].str.endswith(TOO_MANY).any():
+        lines.append(("More would go than --max-removed allows, so none goes: look at them first.", "yellow"))
+    return lines
+
+
 def problem_lines(problems: pd.DataFrame, folder: str) -> list[tuple[str, str | None]]:
     """Each problem as (text, style): the sentence, then the command that deals with it in `folder`. The worst first."""
     if problems.empty:

@@ -254,7 +254,37 @@ class _TorchEncoder(Encoder):
         return found
 
 
-def _open_clip(name: str, rest: str) -> Encoder:
+class ClipEncoder(_TorchEncoder):
+    """The picture tower of a CLIP model, with its text tower beside it: `words` takes sentences into the same space.
+
+    `scale` is the model's temperature: cosines times `scale` are log-likelihoods.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        network: Any,
+        tokenizer: Any,
+        preparation: Preparation,
+        mean: Sequence[float],
+        std: Sequence[float],
+    ) -> None:
+        super().__init__(name, network.visual, preparation, mean, std)
+        self._text = network.eval()
+        self._tokenizer = tokenizer
+        self.scale = float(network.logit_scale.detach().exp())
+
+    def words(self, sentences: Sequence[str]) -> NDArray[np.float32]:
+        """Sentences to unit vectors, float32 (S, dimensions)."""
+        import torch
+
+        with torch.inference_mode():
+            found = self._text.encode_text(self._tokenizer(list(sentences)))
+            vectors: NDArray[np.float32] = torch.nn.functional.normalize(found.float(), dim=1).numpy()
+        return vectors
+
+
+def _open_clip(name: str, rest: str) -> ClipEncoder:
     import open_clip
 
     model, _, pretrained = rest.partition("/")
@@ -270,6 +300,7 @@ def _open_clip(name: str, rest: str) -> Encoder:
         raise _unknown(name, pretrained, tags)
     try:
         network, _, _ = open_clip.create_model_and_transforms(model, pretrained=pretrained)
+        tokenizer = open_clip.get_tokenizer(model)
     except Exception as error:
         raise UserError(
             f"encoder '{name}': its weights cannot be had ({str(error).splitlines()[0][:160]}).",
@@ -283,7 +314,7 @@ def _open_clip(name: str, rest: str) -> Encoder:
     mean = look.get("mean", open_clip.OPENAI_DATASET_MEAN)
     std = look.get("std", open_clip.OPENAI_DATASET_STD)
     side = size[0] if isinstance(size, (tuple, list)) else size
-    return _TorchEncoder(name, network.visual, Preparation(int(side), "crop"), mean, std)
+    return ClipEncoder(name, network, tokenizer, Preparation(int(side), "crop"), mean, std)
 
 
 def _timm(name: str, rest: str) -> Encoder:

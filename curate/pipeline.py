@@ -81,7 +81,7 @@ STAGES = {
         Stage("against", "curate.stages.against", "run", "AgainstSettings", ("files",), ("against",), "Reading the other folder", always=True),
         Stage("compare", "curate.duplicates.compare", "run", "CompareSettings", ("files", "against"), ("fingerprints", "cases", "planted", "judged"), "Comparing pictures"),
         Stage("dedup", "curate.duplicates.dedup", "run", "DedupSettings", ("files", "against", "fingerprints", "cases", "planted", "judged", "verdicts"), ("pairs", "error", "leaks", "duplicates"), "Looking for duplicates"),
-        Stage("filter-photos", "curate.photos", "run", "PhotoSettings", ("files",), ("embeddings", "photos"), "Looking for photographs"),
+        Stage("filter-photos", "curate.photos", "run", "PhotoSettings", ("files", "verdicts"), ("embeddings", "share", "photos"), "Looking for photographs"),
         Stage("similar", "curate.stages.similar", "run", "SimilarSettings", ("files", "pairs", "embeddings"), ("similar",), "Looking for similar pictures"),
         Stage("split", "curate.stages.split", "run", "SplitSettings", ("files", "pairs", "leaks", "duplicates", "photos"), ("splits",), "Splitting"),
         Stage("balance", "curate.stages.balance", "run", "BalanceSettings", ("splits",), ("balance",), "Balancing"),

@@ -204,7 +204,7 @@ VERDICTS = Table(
         "other": Column(
             TEXT, "the other content, content < other, where the verdict is on a pair; else empty"
         ),
-        "verdict": Column(TEXT, "same or different"),
+        "verdict": Column(TEXT, "same or different (of two pictures); photo or drawing (of one)"),
         "path": Column(TEXT, "path of a file that held `content` when it was said, for people"),
         "other_path": Column(TEXT, "path of a file that held `other`"),
         "said": Column(TEXT, "when it was said: ISO 8601, UTC"),
@@ -292,6 +292,22 @@ EMBEDDINGS = Table(
     ("content",),
 )
 
+SHARE = Table(
+    "share",
+    1,
+    {
+        "wanted": Column(TEXT, "what was looked for: photos or illustrations"),
+        "value": Column(FLOAT32, "estimated share of it among the pictures, 0..1"),
+        "low": Column(FLOAT32, "lower end of the 95 % interval"),
+        "high": Column(FLOAT32, "upper end of the 95 % interval"),
+        "painted": Column(FLOAT32, "estimated share of paintings, of which the filter is less sure"),
+        "present": Column(BOOL, "whether the folder cannot be explained without any"),
+        "sentence": Column(TEXT, "the same in words"),
+    },
+    ("wanted",),
+)
+"""What the photo filter thinks of the folder as a whole: one row."""
+
 PHOTOS = Table(
     "photos",
     1,
@@ -303,6 +319,9 @@ PHOTOS = Table(
         "photo_verdict": Column(TEXT, "drawing, photo or unsure"),
         "action": _ACTION,
         "reason": _REASON,
+        "cluster": Column(
+            TEXT, "the backend `cluster`'s number and name of the picture's cluster; else empty"
+        ),
     },
     ("path",),
 )
@@ -372,7 +391,7 @@ PLAN = Table(
 TABLES = {
     table.name: table
     for table in (
-        FILES, AGAINST, FINGERPRINTS, JUDGED, CASES, PLANTED, VERDICTS, PAIRS, ERROR, LEAKS, DUPLICATES, EMBEDDINGS, PHOTOS, SIMILAR, SPLITS,
+        FILES, AGAINST, FINGERPRINTS, JUDGED, CASES, PLANTED, VERDICTS, PAIRS, ERROR, LEAKS, DUPLICATES, EMBEDDINGS, SHARE, PHOTOS, SIMILAR, SPLITS,
         BALANCE, PROBLEMS, PLAN,
     )
 }  # fmt: skip

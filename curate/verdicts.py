@@ -1,7 +1,7 @@
 """What people decided, kept by content: it outlives renames, moves, rescans and every stage's tables.
 
-A verdict on a pair of pictures is `same` or `different`. The latest word on a pair counts. Nothing here is derived, so
-no stage writes this table; `curate verdict` and `record` do, with the workspace locked.
+A verdict on a pair of pictures is `same` or `different`, one on a single picture `photo` or `drawing`. The latest word
+counts. Nothing here is derived, so no stage writes this table; `curate verdict` and `record` do, with the workspace locked.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from curate.workspace import Workspace
 
 PAIR_VERDICTS = ("same", "different")
+PICTURE_VERDICTS = ("photo", "drawing")
 
 Said = tuple[str, str, str]
-"""Path of a file, path of another, and the verdict on the two pictures."""
+"""Path of a file, path of another (empty where the verdict is on the first alone), and the verdict."""
 
 
 def read_verdicts(workspace: Workspace) -> pd.DataFrame:
@@ -33,7 +34,7 @@ def read_verdicts(workspace: Workspace) -> pd.DataFrame:
 
 
 def record(workspace: Workspace, said: Iterable[Said]) -> pd.DataFrame:
-    """Add verdicts on pairs of files of the scanned folder; returns the table. All are taken, or none.
+    """Add verdicts on files of the scanned folder, or pairs of them; returns the table. All are taken, or none.
 
     Paths are below the folder, absolute, or relative to where the command runs. Raises UserError for a file that the
     scan does not know, one that cannot be read, two files of the same bytes, and an unknown verdict.
@@ -45,10 +46,17 @@ def record(workspace: Workspace, said: Iterable[Said]) -> pd.DataFrame:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     rows = []
     for one, other, verdict in said:
-        if verdict not in PAIR_VERDICTS:
+        known, what = (PAIR_VERDICTS, "two pictures") if other else (PICTURE_VERDICTS, "one picture")
+        if verdict not in known:
             raise UserError(
-                f"'{verdict}' is no verdict on two pictures.", f"Say {' or '.join(PAIR_VERDICTS)}."
+                f"'{verdict}' is no verdict on {what}.",
+                f"Say {' or '.join(known)}"
+                + ("." if other else f"; of two pictures: A B {' or '.join(PAIR_VERDICTS)}."),
             )
+        if not other:
+            path = _listed(workspace, files, one)
+            rows.append((files[path], "", verdict, path, "", now))
+            continue
         paths = [_listed(workspace, files, path) for path in (one, other)]
         (content, path), (its_content, its_path) = sorted((files[path], path) for path in paths)
         if content == its_content:
@@ -86,7 +94,8 @@ def _listed(workspace: Workspace, files: dict[str, str], given: str) -> str:
 
 
 def read_said(file: Path) -> list[Said]:
-    """Verdicts from a CSV file with the columns a, b and verdict (paths and `same` or `different`).
+    """Verdicts from a CSV file with the columns a, b and verdict (paths and `same` or `different`; or b empty and `photo`
+    or `drawing`).
 
     Raises UserError where it cannot be read or has other columns.
     """

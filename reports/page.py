@@ -39,6 +39,7 @@ MOST = {
     "leaks": 60,
     "similar": 24,
     "photos": 72,
+    "clusters": 12,
     "unsure": 48,
     "unreadable": 60,
     "classes": 80,
@@ -74,6 +75,7 @@ class ReportData:
     pairs: pd.DataFrame | None = None
     leaks: pd.DataFrame | None = None
     similar: pd.DataFrame | None = None
+    share: pd.DataFrame | None = None
     photos: pd.DataFrame | None = None
     splits: pd.DataFrame | None = None
     plan: pd.DataFrame | None = None
@@ -117,15 +119,24 @@ def _lists(data: ReportData) -> dict[str, Listing]:
         "similar": Listing(
             sections.similar_groups(data.similar) if data.similar is not None else [], MOST["similar"]
         ),
-        "photos": Listing(_photos(data, "photo"), MOST["photos"]),
-        "unsure": Listing(_photos(data, "unsure"), MOST["unsure"]),
+        "photos": Listing(_photos(data, "remove"), MOST["photos"]),
+        "unsure": Listing(_photos(data, "review"), MOST["unsure"]),
+        "clusters": Listing(
+            sections.cluster_rows(data.photos) if data.photos is not None else [], MOST["clusters"]
+        ),
         "unreadable": Listing(sections.unreadable_rows(data.files, data.reasons), MOST["unreadable"]),
         "classes": Listing(sections.class_rows(data.summary["classes"]), MOST["classes"]),
     }
 
 
-def _photos(data: ReportData, verdict: str) -> list[sections.Row]:
-    return sections.photo_rows(data.photos, verdict) if data.photos is not None else []
+def _wanted(data: ReportData) -> str:
+    """What the photo filter looked for, in a word."""
+    asked = data.share["wanted"].tolist() if data.share is not None else []
+    return "illustrations" if asked == ["illustrations"] else "photographs"
+
+
+def _photos(data: ReportData, action: str) -> list[sections.Row]:
+    return sections.photo_rows(data.photos, action) if data.photos is not None else []
 
 
 def _json(data: ReportData, lists: dict[str, Listing]) -> str:
@@ -143,6 +154,7 @@ def _json(data: ReportData, lists: dict[str, Listing]) -> str:
         "similar": lists["similar"].rows,
         "photographs": lists["photos"].rows,
         "unsure": lists["unsure"].rows,
+        "clusters": lists["clusters"].rows,
         "unreadable": lists["unreadable"].rows,
         "splits": sections.split_rows(data.splits)[:-1] if data.splits is not None else [],
     }
@@ -174,6 +186,7 @@ def _html(data: ReportData, lists: dict[str, Listing], chart: Chart | None, prog
             directory=shlex.quote(data.folder),
             outcome=sections.outcome(data.files, data.plan),
             problems=problems,
+            wanted=_wanted(data),
             most_examples=MOST["examples"],
             lists=lists,
             charts=_plots(data),
@@ -265,6 +278,7 @@ def _gallery_paths(lists: dict[str, Listing], problems: Sequence[sections.Row]) 
         paths += [member["path"] for group in lists[name].shown for member in group["members"][:8]]
     for name in ("leaks", "photos", "unsure"):
         paths += [row["path"] for row in lists[name].shown]
+    paths += [path for row in lists["clusters"].shown for path in row["paths"]]
     return list(dict.fromkeys(paths))
 
 

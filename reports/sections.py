@@ -12,6 +12,9 @@ import pandas as pd
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+MONTAGE = 12
+"""Pictures that a cluster is shown by."""
+
 _TIERS = ("exact", "pixel", "verdict", "near")
 Row = dict[str, Any]
 
@@ -195,10 +198,14 @@ def leak_rows(leaks: pd.DataFrame) -> list[Row]:
     ]
 
 
-def photo_rows(photos: pd.DataFrame, verdict: str) -> list[Row]:
-    """Pictures of one verdict, the least certain first: photographs from the lowest score up, unsure ones from the highest down."""
-    some = photos[photos["photo_verdict"] == verdict]
-    some = some.sort_values(["photo_score", "path"], ascending=[verdict == "photo", True])
+def photo_rows(photos: pd.DataFrame, action: str) -> list[Row]:
+    """Pictures that the photo filter removes (`remove`), the least certain first, or leaves to a person (`review`), the most
+    certain first."""
+    some = photos[photos["action"] == action]
+    certainty = (some["photo_score"] - 0.5).abs()
+    some = some.assign(certainty=certainty).sort_values(
+        ["certainty", "path"], ascending=[action == "remove", True]
+    )
     return [
         {
             "path": row["path"],
@@ -208,6 +215,16 @@ def photo_rows(photos: pd.DataFrame, verdict: str) -> list[Row]:
         }
         for row in some.to_dict("records")
     ]
+
+
+def cluster_rows(photos: pd.DataFrame) -> list[Row]:
+    """The clusters that the photo filter found: `name`, `count`, and `paths` of a few pictures, evenly chosen; the largest first."""
+    rows = []
+    for name, part in photos[photos["cluster"] != ""].sort_values("path").groupby("cluster"):
+        step = max(1, len(part) // MONTAGE)
+        paths = part["path"].iloc[::step].tolist()[:MONTAGE]
+        rows.append({"name": str(name), "count": len(part), "paths": paths})
+    return sorted(rows, key=lambda row: -int(str(row["count"])))
 
 
 def unreadable_rows(files: pd.DataFrame, reasons: dict[str, str]) -> list[Row]:

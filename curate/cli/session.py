@@ -114,7 +114,18 @@ def write_report(session: Session, workspace: Workspace) -> Path:
 
     problems = workspace.read("problems")
     problems["command"] = problems.command.map(lambda text: addressed(text, str(session.folder)))
-    shown = ("files", "duplicates", "pairs", "leaks", "similar", "photos", "splits", "plan", "embeddings")
+    shown = (
+        "files",
+        "duplicates",
+        "pairs",
+        "leaks",
+        "similar",
+        "share",
+        "photos",
+        "splits",
+        "plan",
+        "embeddings",
+    )
     tables: dict[str, Any] = {name: workspace.read(name) for name in shown}
     data = ReportData(
         folder=str(session.folder),

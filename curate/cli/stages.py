@@ -188,27 +188,36 @@ def _say_leaks(session: Session, leaks: pd.DataFrame, against: Path) -> None:
 @shared
 def verdict_command(
     session: Session,
-    one: Annotated[str | None, typer.Argument(metavar="A", help="A picture of the folder.")] = None,
-    other: Annotated[str | None, typer.Argument(metavar="B", help="Another one.")] = None,
-    verdict: Annotated[str | None, typer.Argument(metavar="same|different", help="What they are.")] = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="A [B] VERDICT", help="Two pictures and same|different, or one and photo|drawing."
+        ),
+    ] = None,
     said: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="A CSV file with columns a, b, verdict.")
     ] = None,
 ) -> None:
-    """Say whether two pictures are the same.
+    """Say whether two pictures are the same, or one is a photo or a drawing.
 
-    It counts for more than any score, is kept by content, and so outlives renames and rescans. Without A and B: list
-    what was said.
+    It counts for more than any score, is kept by content, and so outlives renames and rescans. Without A: list what
+    was said.
     """
-    from curate.verdicts import read_said, read_verdicts, record
+    from curate.verdicts import PICTURE_VERDICTS, read_said, read_verdicts, record
 
     rows = read_said(said) if said else []
-    if one is not None:
-        if other is None or verdict is None:
+    match words or []:
+        case []:
+            pass
+        case [one, verdict]:
+            rows.append((one, "", verdict))
+        case [one, other, verdict]:
+            rows.append((one, other, verdict))
+        case _:
             raise UserError(
-                "a verdict needs two files and a word.", "Write: curate verdict DIR A B same|different"
+                "a verdict needs one or two files and a word.",
+                "Write: curate verdict DIR A B same|different, or: curate verdict DIR A photo|drawing",
             )
-        rows.append((one, other, verdict))
     with session.open() as workspace:
         if not workspace.has("files"):
             session.update(workspace, ["scan"])
@@ -217,17 +226,28 @@ def verdict_command(
     listed = verdicts[["path", "other_path", "verdict", "said"]]
     session.terminal.result(recorded=len(rows), verdicts=listed.to_dict("records"))
     if rows:
+        spoken = {verdict for *_, verdict in rows}
         session.terminal.say(f"{len(rows):,} verdicts recorded; {len(verdicts):,} in all.")
-        session.terminal.say(f"Next: curate dedup {session.folder}")
+        if spoken - set(PICTURE_VERDICTS):
+            session.terminal.say(f"Next: curate dedup {session.folder}")
+        if spoken & set(PICTURE_VERDICTS):
+            session.terminal.say(f"Next: curate filter-photos {session.folder}")
     elif len(verdicts):
         session.terminal.table(["a", "b", "verdict", "said"], list(listed.itertuples(index=False, name=None)))
     else:
-        session.terminal.say("Nobody has said anything about two pictures of this folder yet.")
+        session.terminal.say("Nobody has said anything about the pictures of this folder yet.")
 
 
 @shared
 def filter_photos_command(
     session: Session,
+    backend: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            help="embedded: the shipped head; cluster: this folder alone; clip: words and a CLIP model [default: embedded].",
+        ),
+    ] = None,
     encoder: Annotated[
         str | None,
         typer.Option(
@@ -235,28 +255,51 @@ def filter_photos_command(
             help="builtin, open_clip:MODEL/PRETRAINED, or timm:MODEL@FILE [default: builtin].",
         ),
     ] = None,
+    find: Annotated[
+        str | None,
+        typer.Option(metavar="WHAT", help="photos, or illustrations among photographs [default: photos]."),
+    ] = None,
+    examples: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A handful of pictures in DIR/photos and in DIR/drawings."),
+    ] = None,
     min_confidence: Annotated[
         float | None,
         typer.Option(metavar="P", help="How sure to be before a picture is to go [default: 0.8]."),
     ] = None,
+    max_removed: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", help="Where more would go, none goes and you are asked [default: 0.7]."
+        ),
+    ] = None,
 ) -> None:
     """Find photographs among illustrations."""
+    from curate.display import photo_lines
+
     with session.open() as workspace:
         session.update(
             workspace,
             ["filter-photos"],
-            {"filter-photos": {"encoder": encoder, "min_confidence": min_confidence}},
+            {
+                "filter-photos": {
+                    "backend": backend,
+                    "encoder": encoder,
+                    "find": find,
+                    "examples": str(examples.resolve()) if examples else None,
+                    "min_confidence": min_confidence,
+                    "max_removed": max_removed,
+                }
+            },
         )
-        photos = workspace.read("photos")
+        share, photos = workspace.read("share"), workspace.read("photos")
     session.write_csv(photos, "path", "photo_score", "photo_verdict")
     counts = {
         verdict: int((photos.photo_verdict == verdict).sum()) for verdict in ("drawing", "photo", "unsure")
     }
-    session.terminal.result(**counts)
-    session.terminal.say(
-        f"{len(photos):,} pictures: {counts['drawing']:,} drawings, {counts['photo']:,} photographs "
-        f"({counts['photo'] / max(len(photos), 1):.1%}), {counts['unsure']:,} unsure (kept, for a person to see)."
-    )
+    removed = int((photos.action == "remove").sum())
+    session.terminal.result(**counts, removed=removed, share=share.to_dict("records")[0])
+    session.terminal.lines(photo_lines(share, photos))
     session.terminal.say(f"Look at them: curate report {session.folder}")
 
 

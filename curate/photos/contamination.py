@@ -24,6 +24,9 @@ CONFUSION = (0.0, 0.002, 0.07)
 """Share of each kind that can look like any photograph. It caps what one picture proves: 500 to 1 against a drawing, 14 to 1
 against a painting. Set from the packages that were left out of training (docs/photo-head.md)."""
 
+MISSED = 0.05
+"""Share of photographs that can look like any drawing; it counts where drawings among photographs are looked for."""
+
 _ENOUGH = 5_000
 """Pictures that the shares are estimated from; of more, evenly chosen ones."""
 
@@ -45,7 +48,7 @@ class Contamination:
     """Estimated make-up of a folder, as shares 0..1 of its pictures.
 
     `photo` with its 95 % interval `low`..`high`, `drawing`, `painting`; `present` says whether the folder cannot be
-    explained without photographs.
+    explained without what is `wanted`: photos, or illustrations (drawings and paintings).
     """
 
     photo: float
@@ -54,10 +57,19 @@ class Contamination:
     drawing: float
     painting: float
     present: bool
+    wanted: str = "photos"
+
+    def interval(self) -> tuple[float, float, float]:
+        """Share of what is wanted, and the ends of its interval."""
+        if self.wanted == "photos":
+            return self.photo, self.low, self.high
+        return 1 - self.photo, 1 - self.high, 1 - self.low
 
     def sentence(self) -> str:
         """The estimate in words."""
-        share = f"Estimated share of photographs: {self.photo:.1%} (95 % interval {self.low:.1%} to {self.high:.1%})"
+        name = "photographs" if self.wanted == "photos" else "illustrations"
+        value, low, high = self.interval()
+        share = f"Estimated share of {name}: {value:.1%} (95 % interval {low:.1%} to {high:.1%})"
         tail = "." if self.present else "; the folder can be explained without any, so nothing is removed."
         painterly = (
             f" About {self.painting:.0%} look painted: there the filter is less sure."
@@ -84,22 +96,29 @@ def revised(made_of: Contamination, probability: NDArray[np.float64]) -> Contami
     )
 
 
-def likelihoods(evidence: NDArray[np.float32]) -> NDArray[np.float64]:
+def likelihoods(evidence: NDArray[np.float32], wanted: str = "photos") -> NDArray[np.float64]:
     """Relative likelihoods float64 (N, 3) from the head's log-likelihoods (N, 3), with the head's own errors allowed for."""
     shifted = evidence.astype(np.float64) - evidence.max(axis=1, keepdims=True, initial=-np.inf)
     raw = np.exp(shifted) + _TINY
     error = np.array(CONFUSION)
     found: NDArray[np.float64] = (1 - error) * raw + error * raw[:, :1]
+    if wanted != "photos":
+        found[:, 0] = (1 - MISSED) * raw[:, 0] + MISSED * raw.max(axis=1)
     return found
 
 
-def estimate(evidence: NDArray[np.float32]) -> Contamination:
-    """The make-up of a folder from the evidence (N, 3) of its pictures; no pictures count as no photographs."""
+def estimate(evidence: NDArray[np.float32], wanted: str = "photos") -> Contamination:
+    """The make-up of a folder from the evidence (N, 3) of its pictures, and whether it holds what is `wanted`.
+
+    No pictures hold nothing.
+    """
     if not len(evidence):
-        return Contamination(0.0, 0.0, 1.0, 1.0, 0.0, False)
+        empty = 0.0 if wanted == "photos" else 1.0
+        return Contamination(empty, 0.0, 1.0, 1.0 - empty, 0.0, False, wanted)
     chosen = np.linspace(0, len(evidence) - 1, min(len(evidence), _ENOUGH)).astype(int)
-    given = likelihoods(evidence[chosen])
+    given = likelihoods(evidence[chosen], wanted)
     grid = np.concatenate([[0.0], np.geomspace(5e-4, 0.05, 25), np.linspace(0.06, 1.0, 95)])
+    grid = grid if wanted == "photos" else 1 - grid[::-1]
     fits = [_profile(given, share) for share in grid]
     heights = np.array([height for height, _ in fits])
     best = int(heights.argmax())
@@ -111,7 +130,8 @@ def estimate(evidence: NDArray[np.float32]) -> Contamination:
         high=float(inside.max()),
         drawing=float(1 - grid[best] - painting),
         painting=float(painting),
-        present=bool(heights[best] - heights[0] > _DROP_NONE),
+        present=bool(heights[best] - heights[0 if wanted == "photos" else -1] > _DROP_NONE),
+        wanted=wanted,
     )
 
 
@@ -133,9 +153,9 @@ def _profile(given: NDArray[np.float64], share: float) -> tuple[float, float]:
 
 def posteriors(evidence: NDArray[np.float32], made_of: Contamination) -> NDArray[np.float64]:
     """Probability float64 (N,) that each picture is a photograph, in a folder of that make-up."""
-    photo = max(made_of.photo, _LEAST)
+    photo = float(np.clip(made_of.photo, _LEAST, 1 - _LEAST))
     rest = np.array([made_of.drawing, made_of.painting]) / max(made_of.drawing + made_of.painting, 1e-12)
     shares = np.array([photo, *((1 - photo) * rest)])
-    joint = likelihoods(evidence) * shares
+    joint = likelihoods(evidence, made_of.wanted) * shares
     found: NDArray[np.float64] = joint[:, 0] / joint.sum(axis=1)
     return found

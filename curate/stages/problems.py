@@ -292,16 +292,19 @@ def check_photos(facts: Facts) -> Iterator[Problem]:
     if facts.photos is None or facts.photos.empty:
         return
     ranked = facts.photos.sort_values(["photo_score", "path"], ascending=[False, True])
-    for verdict, name in (("photo", "photographs"), ("unsure", "unsure_photographs")):
-        some = ranked[ranked["photo_verdict"] == verdict]
+    going = ranked[ranked["action"] == "remove"]
+    drawn = (going["photo_verdict"] == "drawing").any()  # drawings among photographs were looked for
+    noun = "drawing" if drawn else "photograph"
+    for action, name in (("remove", "photographs"), ("review", "unsure_photographs")):
+        some = ranked[ranked["action"] == action]
         share = len(some) / len(ranked)
-        if verdict == "photo":
-            what = "is a photograph" if len(some) == 1 else "are photographs"
+        if action == "remove":
+            what = f"is a {noun}" if len(some) == 1 else f"are {noun}s"
             sentence = f"{_count(len(some), 'picture')} ({share:.1%}) {what}, as far as can be told."
         else:
-            sentence = f"Of {_count(len(some), 'picture')} ({share:.1%}) it cannot be told whether they are photographs; they are kept."
+            sentence = f"Of {_count(len(some), 'picture')} ({share:.1%}) it cannot be told whether they are {noun}s; they are kept."
         if len(some):
-            severity = _grave(share) if verdict == "photo" else "low"
+            severity = _grave(share) if action == "remove" else "low"
             yield Problem(name, severity, len(some), share, sentence, some["path"].tolist())
 
 

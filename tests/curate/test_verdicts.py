@@ -94,11 +94,31 @@ def test_the_command_records_lists_and_refuses_half_a_verdict(folder: Path) -> N
         done = CliRunner().invoke(app, ["verdict", str(folder), *words])
         return done.exit_code, done.output
 
-    code, printed = call("0.png", "1.png")
-    assert code == 2
-    assert "needs two files and a word" in printed
-    assert "curate verdict DIR A B" in printed
+    for words, said in (
+        (("0.png",), "one or two files and a word"),
+        (("0.png", "1.png"), "A B same or different"),
+    ):
+        code, printed = call(*words)
+        assert code == 2
+        assert said in " ".join(printed.split())
     assert call("0.png", "1.png", "different")[0] == 0
     code, printed = call()
     assert code == 0
     assert "different" in printed
+
+
+def test_a_verdict_on_one_picture_settles_it(folder: Path) -> None:
+    with session(folder) as workspace:
+        record(workspace, [("1.png", "", "photo")])
+        table = record(workspace, [("0.png", "", "drawing"), ("1.png", "2.png", "different")])
+        assert len(table) == 3
+        with pytest.raises(UserError, match="'same' is no verdict on one picture"):
+            record(workspace, [("1.png", "", "same")])
+    photos = curate.filter_photos(folder, workers=1).set_index("path")
+    assert photos.loc["1.png", ["photo_verdict", "action", "reason"]].tolist() == [
+        "photo",
+        "remove",
+        "a person said so",
+    ]
+    assert photos.loc["copy.png", "reason"] == "a person said so"
+    assert photos.loc["2.png", "reason"] != "a person said so"

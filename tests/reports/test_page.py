@@ -134,7 +134,9 @@ def full_data(classes: tuple[str, str] = ("cat", "dog"), name: str = "") -> Repo
             "label": [a] * 6 + [b] * 5,
             "photo_score": [0.1] * 8 + [0.99, 0.85, 0.6],
             "photo_verdict": ["drawing"] * 8 + ["photo", "photo", "unsure"],
+            "action": ["keep"] * 8 + ["remove", "remove", "review"],
             "reason": ["grain"] * 11,
+            "cluster": ["1: drawings"] * 8 + ["2: photographs"] * 3,
         }
     )
     plan = pd.DataFrame(

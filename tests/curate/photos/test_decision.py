@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from curate.photos.contamination import Contamination
-from curate.photos.decision import decide, needed
+from curate.photos.decision import Guard, decide, needed
 from curate.tables import PHOTOS
 
 SOME = Contamination(0.2, 0.15, 0.26, 0.8, 0.0, True)
@@ -28,9 +28,9 @@ def files() -> pd.DataFrame:
 
 
 def decided(files: pd.DataFrame, share: Contamination, min_confidence: float = 0.9) -> pd.DataFrame:
-    return decide(files, ["c1", "c2", "c3"], np.array([0.97, 0.7, 0.1]), share, min_confidence).set_index(
-        "path"
-    )
+    return decide(
+        files, ["c1", "c2", "c3"], np.array([0.97, 0.7, 0.1]), share, Guard(min_confidence)
+    ).set_index("path")
 
 
 def test_each_kind_of_row(files):
@@ -68,7 +68,7 @@ def test_more_confidence_removes_less(files):
 
 
 def test_the_table_is_whole_and_in_order(files):
-    found = decide(files, [], np.zeros(0), NONE, 0.9)
+    found = decide(files, [], np.zeros(0), NONE, Guard(0.9))
     assert list(found.columns) == list(PHOTOS.columns)
     assert found["path"].is_monotonic_increasing
     assert found["photo_score"].dtype == np.float32
@@ -83,3 +83,38 @@ def test_a_painted_folder_needs_more_confidence(files):
     assert decided(files, painted, 0.6).loc["a/maybe.png", "photo_verdict"] == "unsure"
     assert needed(painted, 0.99) == pytest.approx(0.99)
     assert needed(Contamination(1.0, 0.9, 1.0, 0.0, 0.0, True), 0.6) == pytest.approx(0.6)
+
+
+def test_where_too_many_would_go_none_goes(files):
+    found = decide(files, ["c1", "c2", "c3"], np.array([0.97, 0.7, 0.1]), SOME, Guard(0.6, 0.5)).set_index(
+        "path"
+    )
+    assert (found["action"] != "remove").all()
+    assert found.loc["b/sure.png", "photo_verdict"] == "unsure"
+    assert "too many would go" in found.loc["b/sure.png", "reason"]
+    assert found.loc["a/drawn.png", "action"] == "keep"
+
+
+def test_what_a_person_said_stands(files):
+    said = pd.Series({"c1": False, "c3": True})
+    found = decide(files, ["c1", "c2", "c3"], np.array([0.97, 0.7, 0.1]), SOME, Guard(0.9), said).set_index(
+        "path"
+    )
+    assert found.loc["b/sure.png", ["photo_verdict", "action"]].tolist() == ["drawing", "keep"]
+    assert found.loc["a/drawn.png", ["photo_verdict", "action"]].tolist() == ["photo", "remove"]
+    assert found.loc["a/drawn.png", "photo_score"] == 1
+    assert found.loc["a/drawn.png", "reason"] == "a person said so"
+    assert found.loc["a/maybe.png", "photo_verdict"] == "unsure"
+
+
+def test_illustrations_are_looked_for_the_other_way_round(files):
+    share = Contamination(0.8, 0.7, 0.9, 0.2, 0.0, True, wanted="illustrations")
+    found = decided(files, share)
+    assert found["action"].to_dict() == {
+        "a/copy.png": "keep",
+        "a/drawn.png": "remove",
+        "a/gone.png": "review",
+        "a/maybe.png": "keep",
+        "b/sure.png": "keep",
+    }
+    assert found.loc["a/drawn.png", "reason"] == "a drawing with probability 90.0 %"

@@ -39,28 +39,28 @@ def write(folder: Path, drawings: int, photos: int, make_drawing) -> set[str]:
 
 def test_photographs_among_drawings_are_found(tmp_path, make_drawing):
     photos = write(tmp_path / "mixed", 60, 24, make_drawing)
-    said: list[str] = []
     with session(tmp_path / "mixed") as workspace:
         bring_up_to_date(workspace, ["filter-photos"], workers=1)
-        tables = run(Context(workspace, 1, say=said.append), PhotoSettings())
+        tables = run(Context(workspace, 1), PhotoSettings())
         stored = workspace.read("photos")
     found = set(stored.loc[stored["photo_verdict"] == "photo", "path"])
     assert found <= photos
     assert len(found) >= 20
     assert set(stored.loc[stored["path"].isin(found), "action"]) == {"remove"}
     assert (tables["photos"]["photo_score"].to_numpy() == stored["photo_score"].to_numpy()).all()
-    assert "Estimated share of photographs" in said[0]
+    assert "Estimated share of photographs" in tables["share"]["sentence"][0]
+    assert tables["share"]["present"][0]
 
 
 def test_a_clean_folder_loses_nothing_and_is_told_so(tmp_path, make_drawing):
     write(tmp_path / "clean", 80, 0, make_drawing)
-    said: list[str] = []
     with session(tmp_path / "clean") as workspace:
         bring_up_to_date(workspace, ["scan"], workers=1)
-        photos = run(Context(workspace, 1, say=said.append), PhotoSettings())["photos"]
+        tables = run(Context(workspace, 1), PhotoSettings())
+    photos = tables["photos"]
     assert (photos["photo_verdict"] == "drawing").mean() > 0.95
     assert (photos["action"] != "remove").all()
-    assert "nothing is removed" in said[0]
+    assert "nothing is removed" in tables["share"]["sentence"][0]
 
 
 def test_what_is_known_is_used_for_the_same_encoder_and_version_only(tmp_path, make_drawing, monkeypatch):
@@ -87,3 +87,68 @@ def test_an_unknown_encoder_is_told_before_any_picture_is_read(tmp_path, make_dr
 def test_a_senseless_confidence_is_told(tmp_path, confidence):
     with pytest.raises(UserError, match=r"between 0\.5 and 1"):
         run(Context(Workspace(tmp_path), 1), PhotoSettings(min_confidence=confidence))
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"backend": "magic"}, "embedded, cluster, clip"),
+        ({"find": "cats"}, "photos, illustrations"),
+        ({"max_removed": 0.0}, "above 0 and up to 1"),
+        ({"backend": "clip", "encoder": "builtin"}, "open_clip:MODEL/PRETRAINED"),
+        ({"examples": "nowhere"}, "with a handful of pictures each"),
+    ],
+)
+def test_settings_that_mean_nothing_are_told(tmp_path, setting, said):
+    with pytest.raises(UserError) as error:
+        run(Context(Workspace(tmp_path), 1), PhotoSettings(**setting))
+    assert said in str(error.value.remedy)
+
+
+def test_clusters_of_the_folder_alone_tell_photographs_from_drawings(tmp_path, make_drawing):
+    photos = write(tmp_path / "mixed", 60, 24, make_drawing)
+    with session(tmp_path / "mixed") as workspace:
+        bring_up_to_date(
+            workspace, ["filter-photos"], {"filter-photos": PhotoSettings(backend="cluster")}, workers=1
+        )
+        stored = workspace.read("photos")
+    found = set(stored.loc[stored["photo_verdict"] == "photo", "path"])
+    assert found <= photos
+    assert len(found) >= 18
+    assert stored["cluster"].str.contains("photographs").any()
+    assert stored["cluster"].str.match(r"^[0-9]+: (photographs|drawings)$").all()
+
+
+def test_a_folder_of_one_kind_is_one_kind_to_the_clusters(tmp_path, make_drawing):
+    write(tmp_path / "clean", 80, 0, make_drawing)
+    with session(tmp_path / "clean") as workspace:
+        bring_up_to_date(
+            workspace, ["filter-photos"], {"filter-photos": PhotoSettings(backend="cluster")}, workers=1
+        )
+        assert (workspace.read("photos")["action"] == "keep").all()
+        assert not workspace.read("share")["present"][0]
+
+
+def test_drawings_among_photographs_are_found(tmp_path, make_drawing):
+    photos = write(tmp_path / "album", 12, 48, make_drawing)
+    with session(tmp_path / "album") as workspace:
+        bring_up_to_date(
+            workspace, ["filter-photos"], {"filter-photos": PhotoSettings(find="illustrations")}, workers=1
+        )
+        stored, share = workspace.read("photos"), workspace.read("share")
+    removed = set(stored.loc[stored["action"] == "remove", "path"])
+    assert not removed & photos
+    assert len(removed) >= 10
+    assert share["wanted"].tolist() == ["illustrations"]
+    assert "Estimated share of illustrations" in share["sentence"][0]
+
+
+def test_the_words_of_a_clip_model_run_through_the_same_decision(tmp_path, make_drawing, tiny_clip):
+    write(tmp_path / "mixed", 20, 8, make_drawing)
+    settings = PhotoSettings(backend="clip", encoder=f"open_clip:tiny-test/{tiny_clip}")
+    with session(tmp_path / "mixed") as workspace:
+        bring_up_to_date(workspace, ["filter-photos"], {"filter-photos": settings}, workers=1)
+        stored, embeddings = workspace.read("photos"), workspace.read("embeddings")
+    assert len(stored) == 28
+    assert stored["photo_score"].between(0, 1).all()
+    assert {len(vector) for vector in embeddings["vector"]} == {16}

@@ -252,6 +252,7 @@ def test_photographs_and_unsure_ones() -> None:
             "path": files["path"],
             "photo_score": scores,
             "photo_verdict": ["photo", "photo", "unsure"] + ["drawing"] * 77,
+            "action": ["remove", "remove", "review"] + ["keep"] * 77,
         }
     )
     found = named(problems(files, photos=photos))

@@ -43,7 +43,16 @@ def make_photos(**actions: str) -> pd.DataFrame:
         path = name.replace("__", "/") + ".png"
         verdict, score = words[action]
         rows.append(
-            (path, f"content of {path}", path.split("/")[0], score, verdict, action, f"{verdict} ({score})")
+            (
+                path,
+                f"content of {path}",
+                path.split("/")[0],
+                score,
+                verdict,
+                action,
+                f"{verdict} ({score})",
+                "",
+            )
         )
     return pd.DataFrame(rows, columns=list(PHOTOS.columns))
 

@@ -1,0 +1,97 @@
+"""Photographs found from this folder's pictures alone: clusters of the embedding, named by what their pictures are made of.
+
+Nothing was trained for this but the encoder. A mixture of normal distributions of one shape, as many as the Bayesian
+information criterion asks for (Schwarz, Annals of Statistics 6, 1978), finds the heaps; so a dense heap stays one heap.
+Each is named by its *texture*: photographs have many grey levels and hardly any two equal neighbours; drawings the
+opposite. A folder in which all heaps are of one kind holds one kind, and nothing is removed. Texture cannot tell paintings
+from photographs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PHOTOGRAPHIC = 0.43
+"""Mean texture from which a cluster holds photographs; measured, drawings' clusters have at most 0.35, most below 0."""
+
+_AXES, _MOST_CLUSTERS, _LEAST_PICTURES = 12, 12, 10
+_PATIENCE = 2
+_TEXTURE_WEIGHT = 0.5
+_ENOUGH = 5_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Clusters:
+    """`member` float64 (N, K): to what share each picture belongs to each cluster; `texture` float64 (K,), their means."""
+
+    member: NDArray[np.float64]
+    texture: NDArray[np.float64]
+
+    @property
+    def photographic(self) -> NDArray[np.bool_]:
+        """Which clusters hold photographs, (K,); none where all of them would: then there is nothing to compare with."""
+        found = self.texture >= PHOTOGRAPHIC
+        return np.zeros_like(found) if found.all() else found
+
+    def probability(self) -> NDArray[np.float64]:
+        """Share float64 (N,) to which each picture belongs to clusters of photographs."""
+        found: NDArray[np.float64] = self.member[:, self.photographic].sum(axis=1)
+        return found
+
+    def names(self) -> list[str]:
+        """For each picture its cluster in words, such as `2: drawings`; the largest cluster is 1."""
+        largest = np.argsort(-self.member.sum(axis=0), kind="stable")
+        words = {
+            int(k): f"{rank}: {'photographs' if self.photographic[k] else 'drawings'}"
+            for rank, k in enumerate(largest, 1)
+        }
+        return [words[int(k)] for k in self.member.argmax(axis=1)]
+
+
+def textures(entropy: NDArray[np.floating[Any]], flatness: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    """Texture -1..1 from the measures of the table `files`: entropy of the grey levels, bits of 8, less the flat share."""
+    return np.asarray(entropy, np.float64) / 8 - np.asarray(flatness, np.float64)
+
+
+def find_clusters(vectors: NDArray[np.float32], texture: NDArray[np.float64]) -> Clusters:
+    """Clusters of pictures by their embeddings float32 (N, D) and textures float64 (N,); one where there are few pictures.
+
+    The mixture is fitted to at most 5,000 of them, evenly chosen.
+    """
+    from sklearn.mixture import GaussianMixture
+
+    count = len(vectors)
+    if count < 2 * _LEAST_PICTURES:
+        return Clusters(np.ones((count, 1)), np.array([texture.mean() if count else 0.0]))
+    points = _axes(vectors, texture)
+    chosen = points[np.linspace(0, count - 1, min(count, _ENOUGH)).astype(int)]
+    best, score = None, np.inf
+    for clusters in range(1, _MOST_CLUSTERS + 1):
+        if clusters * _LEAST_PICTURES > len(chosen) or (best and clusters > best.n_components + _PATIENCE):
+            break
+        model = GaussianMixture(clusters, covariance_type="tied", n_init=2, random_state=0, reg_covar=1e-3)
+        found = model.fit(chosen).bic(chosen)
+        if found < score:
+            best, score = model, found
+    assert best is not None  # one cluster is always tried
+    member = best.predict_proba(points)
+    weight = member.sum(axis=0)
+    kept = weight > 1e-9
+    return Clusters(member[:, kept], (member.T @ texture)[kept] / weight[kept])
+
+
+def _axes(vectors: NDArray[np.float32], texture: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The principal axes of the embeddings, scaled so that the first has unit deviation, and the texture beside them."""
+    centred = (vectors - vectors.mean(axis=0)).astype(np.float64)
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    most = min(_AXES, len(vectors) // 10)
+    along = centred @ axes[:, ::-1][:, :most]
+    along /= max(float(along[:, 0].std()), 1e-12)
+    beside = (texture - texture.mean()) / max(float(texture.std()), 1e-12)
+    return np.column_stack([along, _TEXTURE_WEIGHT * beside])
