@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from curate.encoders import BuiltinEncoder, Preparation, load_encoder
+from curate.encoders import BuiltinEncoder, Encoder, Preparation, load_encoder
 from curate.engine import Progress, keep_freed_memory, map_chunks, silent
 from curate.images import Unreadable, read_rgb
-from curate.photos.head import load_head
+from curate.photos.head import Head, load_head
 from curate.tables import EMBEDDINGS, path_from_text
 
 if TYPE_CHECKING:
@@ -50,38 +50,73 @@ def update_embeddings(
 def _look(
     new: pd.DataFrame, encoder_name: str, root: str, workers: int | None, progress: Progress
 ) -> pd.DataFrame:
-    keep_freed_memory()
-    head, builtin = load_head(), BuiltinEncoder()
-    encoder = builtin if encoder_name == builtin.name else load_encoder(encoder_name)
-    preparations = [builtin.preparation] if encoder is builtin else [builtin.preparation, encoder.preparation]
     paths = [os.path.join(root, path_from_text(path)) for path in new["path"]]  # noqa: PTH118  may hold any bytes
-    read = functools.partial(_prepare, preparations=preparations)
-    columns: dict[str, list[NDArray[np.float32] | str]] = {"content": [], "vector": [], "cues": []}
-    contents = new["content"].to_numpy()
-    start = 0
+    other = None if encoder_name == BuiltinEncoder.name else load_encoder(encoder_name)
+    seen: list[Seen | None] = []
+    for chunk in map_chunks(look_builtin, paths, workers=workers, chunk=_CHUNK, progress=progress):
+        seen += chunk
+    vectors = [None if one is None else one[0] for one in seen]
+    if other is not None:
+        vectors = _embed(other, paths, workers, progress)
+    rows = [
+        (content, vector, one[1])
+        for content, vector, one in zip(new["content"], vectors, seen, strict=True)
+        if vector is not None and one is not None
+    ]
+    return pd.DataFrame(rows, columns=list(EMBEDDINGS.columns))
+
+
+Seen = tuple["NDArray[np.float32]", "NDArray[np.float32]"]
+"""The built-in encoder's vector of a picture, and its cues."""
+
+
+def look_builtin(paths: Sequence[str]) -> list[Seen | None]:
+    """Vector float32 (192,) and cues float32 (U,) of each file; None where it cannot be read any more. For `map_chunks`.
+
+    The network runs where the pictures are decoded, on one thread: many processes of one thread keep going where other
+    work holds a processor, at which the threads of one operation would wait for each other.
+    """
+    import torch
+
+    network, head = _network()
+    pictures = _prepare(paths, network.preparation)
+    there = [index for index, picture in enumerate(pictures) if picture is not None]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        vectors, moments = network.look([picture for picture in pictures if picture is not None])
+    finally:
+        torch.set_num_threads(threads)
+    found: list[Seen | None] = [None] * len(paths)
+    for index, vector, cues in zip(there, vectors, head.cues(moments), strict=True):
+        found[index] = vector, cues
+    return found
+
+
+@functools.cache
+def _network() -> tuple[BuiltinEncoder, Head]:
+    return BuiltinEncoder(), load_head()
+
+
+def _embed(
+    encoder: Encoder, paths: Sequence[str], workers: int | None, progress: Progress
+) -> list[NDArray[np.float32] | None]:
+    """Each file through an encoder that is too large to stand in every worker process: they prepare, this one embeds."""
+    keep_freed_memory()
+    read = functools.partial(_prepare, preparation=encoder.preparation)
+    found: list[NDArray[np.float32] | None] = []
     for chunk in map_chunks(read, paths, workers=workers, chunk=_CHUNK, progress=progress):
-        seen = {index: pictures for index, pictures in enumerate(chunk) if pictures is not None}
-        vectors, moments = builtin.look([pictures[0] for pictures in seen.values()])
-        if encoder is not builtin:
-            vectors = encoder.embed([pictures[1] for pictures in seen.values()])
-        columns["content"] += [contents[start + index] for index in seen]
-        columns["vector"] += list(vectors)
-        columns["cues"] += list(head.cues(moments))
-        start += len(chunk)
-    return pd.DataFrame(columns, columns=list(EMBEDDINGS.columns))
+        vectors = iter(encoder.embed([picture for picture in chunk if picture is not None]))
+        found += [None if picture is None else next(vectors) for picture in chunk]
+    return found
 
 
-def _prepare(
-    paths: Sequence[str], preparations: Sequence[Preparation]
-) -> list[list[NDArray[np.uint8]] | None]:
-    """Read and prepare each file for each network; None where it cannot be read any more."""
-    at_least = max(preparation.size for preparation in preparations)
-    found: list[list[NDArray[np.uint8]] | None] = []
+def _prepare(paths: Sequence[str], preparation: Preparation) -> list[NDArray[np.uint8] | None]:
+    """Read each file and prepare it for a network; None where it cannot be read any more."""
+    found: list[NDArray[np.uint8] | None] = []
     for path in paths:
         try:
-            image = read_rgb(path, at_least=at_least)
+            found.append(preparation(read_rgb(path, at_least=preparation.size)))
         except Unreadable:
             found.append(None)
-        else:
-            found.append([preparation(image) for preparation in preparations])
     return found

@@ -17,7 +17,7 @@ import pandas as pd
 from curate.encoders import ClipEncoder, load_encoder
 from curate.errors import UserError
 from curate.photos.adaptation import adapt
-from curate.photos.calibration import recalibrate
+from curate.photos.calibration import recalibrate, settle
 from curate.photos.clusters import find_clusters, textures
 from curate.photos.contamination import KINDS, Contamination, estimate, posteriors, revised
 from curate.photos.decision import Guard, decide
@@ -134,7 +134,7 @@ def find_photos(
         probability = posteriors(evidence, share)
         if share.present:
             probability = recalibrate(evidence, share, probability)
-            probability = adapt(vectors, probability)
+            probability = settle(adapt(vectors, probability), share)
             share = revised(share, probability)
     guard = Guard(settings.min_confidence, settings.max_removed)
     photos = decide(files, embeddings["content"], probability, share, guard, known.said)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from curate.photos.calibration import log_odds, recalibrate
+from curate.photos.calibration import log_odds, recalibrate, settle
 from curate.photos.contamination import Contamination, estimate, posteriors
 
 
@@ -51,3 +51,33 @@ def test_a_handful_and_extremes_stay_finite():
         found = recalibrate(evidence, share, posteriors(evidence, share))
         assert np.isfinite(found).all()
         assert ((found >= 0) & (found <= 1)).all()
+
+
+def spread(photos: int, drawings: int, low: float) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of drawings in a narrow heap and photographs in a wide one that reaches below one half."""
+    rng = np.random.default_rng(1)
+    truth = np.repeat([True, False], [photos, drawings])
+    odds = np.where(truth, rng.normal(2.5, 1.8, len(truth)), rng.normal(low, 0.4, len(truth)))
+    return 1 / (1 + np.exp(-odds)), truth
+
+
+def test_where_the_heaps_stand_apart_the_wide_one_is_taken_whole():
+    probability, truth = spread(80, 320, -7)
+    share = Contamination(0.18, 0.15, 0.22, 0.82, 0.0, True)
+    assert ((probability >= 0.5) != truth).sum() >= 4
+    found = settle(probability, share)
+    assert ((found >= 0.5) == truth).all()
+
+
+def test_heaps_that_run_into_each_other_or_tell_another_share_settle_nothing():
+    blurred, _ = spread(80, 320, 0.5)
+    np.testing.assert_array_equal(settle(blurred, Contamination(0.2, 0.15, 0.25, 0.8, 0.0, True)), blurred)
+    clear, _ = spread(80, 320, -7)
+    np.testing.assert_array_equal(settle(clear, Contamination(0.02, 0.01, 0.04, 0.98, 0.0, True)), clear)
+
+
+def test_settling_nothing_and_one_kind_alone():
+    share = Contamination(0.2, 0.15, 0.25, 0.8, 0.0, True)
+    assert settle(np.zeros(0), share).shape == (0,)
+    low = np.full(50, 0.01)
+    np.testing.assert_array_equal(settle(low, share), low)
