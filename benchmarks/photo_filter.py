@@ -91,7 +91,7 @@ def calibration_error(probability: np.ndarray, photo: np.ndarray) -> float:
 def mix(frame: pd.DataFrame, sources: Sequence[str], rate: float, n: int, seed: int) -> pd.DataFrame:
     """At most `n` pictures of these sources of drawings and photographs at this rate, in the order of their contents."""
     drawings, photos = frame[frame["source"].isin(sources)], frame[frame["is_photo"] == 1]
-    n = min(n, int(len(drawings) / (1 - rate)), int(len(photos) / rate) if rate else n)
+    n = min(n, int(len(drawings) / (1 - rate)) if rate < 1 else n, int(len(photos) / rate) if rate else n)
     count = round(n * rate)
     chosen = [photos.sample(count, random_state=seed), drawings.sample(n - count, random_state=seed)]
     return pd.concat(chosen).sort_values("content")

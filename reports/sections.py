@@ -224,7 +224,7 @@ def cluster_rows(photos: pd.DataFrame) -> list[Row]:
         step = max(1, len(part) // MONTAGE)
         paths = part["path"].iloc[::step].tolist()[:MONTAGE]
         rows.append({"name": str(name), "count": len(part), "paths": paths})
-    return sorted(rows, key=lambda row: -int(str(row["count"])))
+    return sorted(rows, key=lambda row: (-int(str(row["count"])), str(row["name"])))
 
 
 def unreadable_rows(files: pd.DataFrame, reasons: dict[str, str]) -> list[Row]:

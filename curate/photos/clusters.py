@@ -17,8 +17,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PHOTOGRAPHIC = 0.43
-"""Mean texture from which a cluster holds photographs; measured, drawings' clusters have at most 0.35, most below 0."""
+PHOTOGRAPHIC = 0.45
+"""Mean texture from which a cluster holds photographs; measured, cartoons' clusters have at most 0.43, sketches' and emoji's below 0."""
 
 _AXES, _MOST_CLUSTERS, _LEAST_PICTURES = 12, 12, 10
 _PATIENCE = 2
@@ -28,16 +28,23 @@ _ENOUGH = 5_000
 
 @dataclasses.dataclass(frozen=True)
 class Clusters:
-    """`member` float64 (N, K): to what share each picture belongs to each cluster; `texture` float64 (K,), their means."""
+    """`member` float64 (N, K): to what share each picture belongs to each cluster; `texture` float64 (K,), their means;
+    `said` int (K,): 1 where people called its pictures photographs, -1 where drawings, 0 where they said nothing."""
 
     member: NDArray[np.float64]
     texture: NDArray[np.float64]
+    said: NDArray[np.int_]
 
     @property
     def photographic(self) -> NDArray[np.bool_]:
-        """Which clusters hold photographs, (K,); none where all of them would: then there is nothing to compare with."""
-        found = self.texture >= PHOTOGRAPHIC
-        return np.zeros_like(found) if found.all() else found
+        """Which clusters hold photographs, (K,): what people said counts, else the texture.
+
+        Where textures make all of them photographs there is nothing to compare with: none is.
+        """
+        by_texture = self.texture >= PHOTOGRAPHIC
+        if by_texture.all():
+            by_texture = np.zeros_like(by_texture)
+        return np.where(self.said, self.said > 0, by_texture)
 
     def probability(self) -> NDArray[np.float64]:
         """Share float64 (N,) to which each picture belongs to clusters of photographs."""
@@ -46,12 +53,13 @@ class Clusters:
 
     def names(self) -> list[str]:
         """For each picture its cluster in words, such as `2: drawings`; the largest cluster is 1."""
-        largest = np.argsort(-self.member.sum(axis=0), kind="stable")
+        own = self.member.argmax(axis=1)
+        largest = np.argsort(-np.bincount(own, minlength=self.member.shape[1]), kind="stable")
         words = {
             int(k): f"{rank}: {'photographs' if self.photographic[k] else 'drawings'}"
             for rank, k in enumerate(largest, 1)
         }
-        return [words[int(k)] for k in self.member.argmax(axis=1)]
+        return [words[int(k)] for k in own]
 
 
 def textures(entropy: NDArray[np.floating[Any]], flatness: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -59,16 +67,19 @@ def textures(entropy: NDArray[np.floating[Any]], flatness: NDArray[np.floating[A
     return np.asarray(entropy, np.float64) / 8 - np.asarray(flatness, np.float64)
 
 
-def find_clusters(vectors: NDArray[np.float32], texture: NDArray[np.float64]) -> Clusters:
+def find_clusters(
+    vectors: NDArray[np.float32], texture: NDArray[np.float64], label: NDArray[np.integer[Any]] | None = None
+) -> Clusters:
     """Clusters of pictures by their embeddings float32 (N, D) and textures float64 (N,); one where there are few pictures.
 
-    The mixture is fitted to at most 5,000 of them, evenly chosen.
+    The mixture is fitted to at most 5,000 of them, evenly chosen. `label` (N,) is 1 for what a person called a photograph,
+    -1 for a drawing, else 0; it names clusters, and does not shape them.
     """
     from sklearn.mixture import GaussianMixture
 
     count = len(vectors)
     if count < 2 * _LEAST_PICTURES:
-        return Clusters(np.ones((count, 1)), np.array([texture.mean() if count else 0.0]))
+        return Clusters(np.ones((count, 1)), np.array([texture.mean() if count else 0.0]), np.zeros(1, int))
     points = _axes(vectors, texture)
     chosen = points[np.linspace(0, count - 1, min(count, _ENOUGH)).astype(int)]
     best, score = None, np.inf
@@ -83,7 +94,11 @@ def find_clusters(vectors: NDArray[np.float32], texture: NDArray[np.float64]) ->
     member = best.predict_proba(points)
     weight = member.sum(axis=0)
     kept = weight > 1e-9
-    return Clusters(member[:, kept], (member.T @ texture)[kept] / weight[kept])
+    member = member[:, kept]
+    votes = np.zeros(len(weight[kept]))
+    if label is not None:
+        np.add.at(votes, member.argmax(axis=1), label)
+    return Clusters(member, (member.T @ texture) / weight[kept], np.sign(votes).astype(int))
 
 
 def _axes(vectors: NDArray[np.float32], texture: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ CONFUSION = (0.0, 0.002, 0.07)
 """Share of each kind that can look like any photograph. It caps what one picture proves: 500 to 1 against a drawing, 14 to 1
 against a painting. Set from the packages that were left out of training (docs/photo-head.md)."""
 
-MISSED = 0.05
+MISSED = 0.01
 """Share of photographs that can look like any drawing; it counts where drawings among photographs are looked for."""
 
 _ENOUGH = 5_000
@@ -82,15 +82,16 @@ class Contamination:
 def revised(made_of: Contamination, probability: NDArray[np.float64]) -> Contamination:
     """The estimate after the pictures were judged on the folder's own scale: the mean of their probabilities (N,).
 
-    The interval is widened where it does not hold it.
+    The interval is widened to hold it, and on either side as many pictures as are in doubt, one at the least.
     """
     photo = float(probability.mean())
+    doubt = (float(np.minimum(probability, 1 - probability).sum()) + 1) / len(probability)
     scale = (1 - photo) / max(made_of.drawing + made_of.painting, 1e-12)
     return dataclasses.replace(
         made_of,
         photo=photo,
-        low=min(made_of.low, photo),
-        high=max(made_of.high, photo),
+        low=max(0.0, min(made_of.low, photo - doubt)),
+        high=min(1.0, max(made_of.high, photo + doubt)),
         drawing=made_of.drawing * scale,
         painting=made_of.painting * scale,
     )
@@ -154,7 +155,8 @@ def _profile(given: NDArray[np.float64], share: float) -> tuple[float, float]:
 def posteriors(evidence: NDArray[np.float32], made_of: Contamination) -> NDArray[np.float64]:
     """Probability float64 (N,) that each picture is a photograph, in a folder of that make-up."""
     photo = float(np.clip(made_of.photo, _LEAST, 1 - _LEAST))
-    rest = np.array([made_of.drawing, made_of.painting]) / max(made_of.drawing + made_of.painting, 1e-12)
+    drawn = np.array([made_of.drawing, made_of.painting])
+    rest = drawn / drawn.sum() if drawn.sum() > 1e-9 else np.full(2, 0.5)
     shares = np.array([photo, *((1 - photo) * rest)])
     joint = likelihoods(evidence, made_of.wanted) * shares
     found: NDArray[np.float64] = joint[:, 0] / joint.sum(axis=1)

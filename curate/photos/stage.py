@@ -123,7 +123,7 @@ def find_photos(
         known = Known(Taught(vectors[:0], np.zeros(0, bool)), pd.Series(dtype=bool))
     names = [""] * len(embeddings)
     if settings.backend == "cluster":
-        probability, share, names = _by_clusters(files, embeddings, vectors, settings.find)
+        probability, share, names = _by_clusters(files, embeddings, vectors, settings.find, known.said)
         if share.present:
             probability = adapt(vectors, probability)
             share = revised(share, probability)
@@ -143,12 +143,17 @@ def find_photos(
 
 
 def _by_clusters(
-    files: pd.DataFrame, embeddings: pd.DataFrame, vectors: NDArray[np.float32], wanted: str
+    files: pd.DataFrame,
+    embeddings: pd.DataFrame,
+    vectors: NDArray[np.float32],
+    wanted: str,
+    spoken: pd.Series,
 ) -> tuple[NDArray[np.float64], Contamination, list[str]]:
     """Probability of a photograph by content, the share, and the cluster of each in words."""
     measured = files.drop_duplicates("content").set_index("content").loc[embeddings["content"]]
     texture = textures(measured["entropy"].to_numpy(), measured["flatness"].to_numpy())
-    clusters = find_clusters(vectors, texture)
+    label = embeddings["content"].map(spoken.map({True: 1, False: -1})).fillna(0).to_numpy(int)
+    clusters = find_clusters(vectors, texture, label)
     probability = clusters.probability()
     kinds = clusters.photographic
     photo = float(probability.mean()) if len(probability) else 0.0

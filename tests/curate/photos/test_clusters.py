@@ -52,3 +52,14 @@ def test_equal_pictures_are_one_heap():
 def test_texture_is_many_greys_and_few_equal_neighbours():
     assert textures(np.array([8.0]), np.array([0.0]))[0] == 1
     assert textures(np.array([0.0]), np.array([1.0]))[0] == -1
+
+
+def test_people_name_a_cluster_by_one_of_its_pictures():
+    vectors, number = heaps(150, 60, 40)
+    texture = np.array([-0.6, 0.1, -0.1])[number]  # smooth photographs: texture alone calls them drawings
+    label = np.zeros(len(number), int)
+    label[np.flatnonzero(number == 1)[3]] = 1
+    assert (find_clusters(vectors, texture).probability() == 0).all()
+    np.testing.assert_array_equal(find_clusters(vectors, texture, label).probability() > 0.5, number == 1)
+    label[np.flatnonzero(number == 1)[4:6]] = -1
+    assert (find_clusters(vectors, texture, label).probability() == 0).all()
