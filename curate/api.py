@@ -87,7 +87,11 @@ def dedup(
 def filter_photos(
     folder: Place, *, workspace: Place | None = None, workers: int | None = None, **settings: Any
 ) -> pd.DataFrame:
-    """Photographs among illustrations, found without labels: the table `photos`, one row a readable file."""
+    """Photographs among illustrations, found without labels: the table `photos`, one row a readable file.
+
+    Keywords: `backend` ("embedded", "cluster", "clip"), `encoder`, `find` ("photos", "illustrations"), `examples`,
+    `min_confidence`, `max_removed`, see `curate.photos.PhotoSettings`.
+    """
     return table(
         "filter-photos",
         "photos",

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 Rows = list[tuple[object, ...]]
 Table = tuple[str, list[str], Rows]
 
+FEW_TO_ESTIMATE = 10
+"""Pairs or copies below which an estimate from them says nothing."""
+
 _MEASURES = ("shorter_side", "aspect_ratio", "brightness", "contrast", "sharpness", "colorfulness")
 _STYLES = {"high": "red", "medium": "yellow", "low": "dim"}
 
@@ -50,11 +53,12 @@ def error_lines(error: pd.DataFrame) -> list[str]:
     """The table `error` in sentences."""
     words = {
         "precision": "Estimated: {low:.1%} or more of the {of:,} pairs of edited copies are right (95 % sure; best guess {value:.1%}).",
-        "recall": "Copies planted in {of} of your pictures: {value:.0%} were found (95 % interval {low:.0%} to {high:.0%}).",
+        "recall": "Of {of} test copies, made of your pictures outside the folder, {value:.0%} were found (95 % interval {low:.0%} to {high:.0%}).",
     }
     return [
         words[str(row["measure"])].format(**{str(key): value for key, value in row.items()})
         for row in error.to_dict("records")
+        if row["of"] >= FEW_TO_ESTIMATE
     ]
 
 
@@ -77,14 +81,12 @@ def photo_lines(share: pd.DataFrame, photos: pd.DataFrame) -> list[tuple[str, st
             None,
         )
     )
-    from curate.photos.decision import TOO_MANY
-
-    if photos["reason"].str.endswith(TOO_MANY).any():
-        lines.append(("More would go than --max-removed allows, so none goes: look at them first.", "yellow"))
+    if counts["unsure"]:
+        lines.append(("Say what one is: curate verdict DIR PICTURE photo|drawing", None))
     return lines
 
 
-def problem_lines(problems: pd.DataFrame, folder: str) -> list[tuple[str, str | None]]:
+def problem_lines(problems: pd.DataFrame, folder: str, workspace: str = "") -> list[tuple[str, str | None]]:
     """Each problem as (text, style): the sentence, then the command that deals with it in `folder`. The worst first."""
     if problems.empty:
         return [("No problem was found.", "green")]
@@ -94,13 +96,15 @@ def problem_lines(problems: pd.DataFrame, folder: str) -> list[tuple[str, str | 
         severity = str(row.severity)
         lines.append((f"{severity:6}  {row.sentence}", _STYLES.get(severity)))
         if row.command:
-            lines.append((f"        {addressed(str(row.command), folder)}", None))
+            lines.append((f"        {addressed(str(row.command), folder, workspace)}", None))
     return lines
 
 
-def addressed(command: str, folder: str) -> str:
-    """A command of the table `problems`, which says DIR, for the folder as the user called it."""
-    return " ".join(shlex.quote(folder) if word == "DIR" else word for word in command.split(" "))
+def addressed(command: str, folder: str, workspace: str = "") -> str:
+    """A command that says DIR, for the folder and the workspace as the user called them (no workspace: the usual one)."""
+    words = " ".join(shlex.quote(folder) if word == "DIR" else word for word in command.split(" "))
+    named = workspace and command.startswith("curate ")
+    return f"{words} --workspace {shlex.quote(workspace)}" if named else words
 
 
 def plan_rows(plan: pd.DataFrame) -> Table:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -226,7 +227,7 @@ def _load_state(file: Path) -> dict[str, torch.Tensor]:
         ) from error
     except Exception as error:  # unpickling and safetensors raise nearly anything on another kind of file
         raise UserError(
-            f"{file}: cannot be read as a checkpoint ({str(error).splitlines()[0][:160]}).",
+            f"{file}: cannot be read as a checkpoint ({_cause(error)}).",
             "Give a .safetensors file, or a .pt or .pth file that holds tensors only.",
         ) from error
 
@@ -303,7 +304,7 @@ def _open_clip(name: str, rest: str) -> ClipEncoder:
         tokenizer = open_clip.get_tokenizer(model)
     except Exception as error:
         raise UserError(
-            f"encoder '{name}': its weights cannot be had ({str(error).splitlines()[0][:160]}).",
+            f"encoder '{name}': its weights cannot be had ({_cause(error)}).",
             "Fit the file to the model, or use the encoder `builtin`."
             if is_file
             else "Weights named by a tag are downloaded: connect to the network, give a local file after the `/`, or use "
@@ -337,6 +338,11 @@ def _timm(name: str, rest: str) -> Encoder:
         )
     look = network.pretrained_cfg
     return _TorchEncoder(name, network, Preparation(look["input_size"][1], "crop"), look["mean"], look["std"])
+
+
+def _cause(error: Exception) -> str:
+    """The first line of an error that another library raised, cut between words."""
+    return textwrap.shorten((str(error).splitlines() or [type(error).__name__])[0], 160, placeholder=" ...")
 
 
 def _unknown(name: str, part: str, known: Sequence[str]) -> UserError:

@@ -28,7 +28,10 @@ def _duplicates(duplicates: pd.DataFrame) -> str:
 
 def _photos(photos: pd.DataFrame) -> str:
     counts = photos.photo_verdict.value_counts()
-    return f"{counts.get('photo', 0):,} photographs, {counts.get('unsure', 0):,} unsure"
+    removed = int((photos.action == "remove").sum())
+    return (
+        f"{counts.get('photo', 0):,} photographs, {counts.get('unsure', 0):,} unsure, {removed:,} to remove"
+    )
 
 
 def _splits(splits: pd.DataFrame) -> str:

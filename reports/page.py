@@ -65,6 +65,7 @@ class ReportData:
         Without it the page has no thumbnails.
     reasons : reason codes of unreadable files in words.
     version : of the program, for the foot of the page.
+    workspace : as the user named it, for the commands on the page; empty: the usual one.
     """
 
     folder: str
@@ -84,6 +85,7 @@ class ReportData:
     reasons: dict[str, str] = field(default_factory=dict)
     version: str = ""
     seed: int = 0
+    workspace: str = ""
 
 
 def build_report(
@@ -129,6 +131,12 @@ def _lists(data: ReportData) -> dict[str, Listing]:
     }
 
 
+def _directory(data: ReportData) -> str:
+    """The folder as commands on the page name it, with the workspace where it is not the usual one."""
+    named = f" --workspace {shlex.quote(data.workspace)}" if data.workspace else ""
+    return shlex.quote(data.folder) + named
+
+
 def _wanted(data: ReportData) -> str:
     """What the photo filter looked for, in a word."""
     asked = data.share["wanted"].tolist() if data.share is not None else []
@@ -152,6 +160,7 @@ def _json(data: ReportData, lists: dict[str, Listing]) -> str:
         "conflicts": lists["conflicts"].rows,
         "leaks": lists["leaks"].rows,
         "similar": lists["similar"].rows,
+        "share": data.share.to_dict("records") if data.share is not None else [],
         "photographs": lists["photos"].rows,
         "unsure": lists["unsure"].rows,
         "clusters": lists["clusters"].rows,
@@ -183,7 +192,7 @@ def _html(data: ReportData, lists: dict[str, Listing], chart: Chart | None, prog
             data=data,
             summary=data.summary,
             title=PurePath(data.folder).name or data.folder,
-            directory=shlex.quote(data.folder),
+            directory=_directory(data),
             outcome=sections.outcome(data.files, data.plan),
             problems=problems,
             wanted=_wanted(data),

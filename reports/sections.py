@@ -62,7 +62,7 @@ def outcome(files: pd.DataFrame, plan: pd.DataFrame | None) -> list[Row]:
         "stays": "stays",
         "review": "waits for a person",
         "duplicate": "removed as a copy",
-        "photograph": "removed as a photograph",
+        "photograph": "removed by the photo filter",
         "unreadable": "unreadable" if plan is None else "removed as unreadable",
         "other": "removed",
     }

@@ -52,11 +52,13 @@ def run_command(session: Session) -> None:
         html = write_report(session, workspace)
     session.write_csv(plan)
     session.terminal.result(report=html, workspace=workspace.path, plan=plan.action.value_counts().to_dict())
-    session.terminal.lines(problem_lines(problems, str(session.folder)))
+    session.terminal.lines(problem_lines(problems, str(session.folder), str(session.workspace or "")))
     title, columns, rows = plan_rows(plan)
     session.terminal.table(columns, rows, title=title)
     session.terminal.say(f"Report: {html}")
-    session.terminal.say(f"Next: curate apply {session.folder}   or: classify train {session.folder}")
+    session.terminal.say(
+        f"Next: {session.command('curate apply DIR')}   or: {session.command('classify train DIR')}"
+    )
 
 
 @shared
@@ -105,7 +107,7 @@ def apply_command(
         if not workspace.has("plan"):
             raise Refused(
                 f"{session.folder}: there is no plan yet, so nobody has looked at one. Nothing was done.",
-                f"Run `curate run {session.folder}` and look at the report.",
+                f"Run `{session.command('curate run DIR')}` and look at the report.",
             )
         title, columns, rows = plan_rows(workspace.read("plan"))
         terminal.table(columns, rows, title=title)
@@ -129,7 +131,7 @@ def apply_command(
     terminal.result(**dataclasses.asdict(done))
     terminal.say(done.sentence)
     if moves:
-        terminal.say(f"Take it back with: curate undo {session.folder}")
+        terminal.say(f"Take it back with: {session.command('curate undo DIR')}")
 
 
 @shared
@@ -159,7 +161,7 @@ def status_command(session: Session) -> None:
     if workspace is None:
         raise UserError(
             f"{session.folder}: there is no workspace for this folder yet.",
-            f"Run `curate run {session.folder}`.",
+            f"Run `{session.command('curate run DIR')}`.",
         )
     columns, rows = ["stage", "state", "found"], status(workspace)
     applied = journal.state(workspace)

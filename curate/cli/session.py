@@ -67,6 +67,12 @@ class Session:
         reporter = Reporter(stage=self.terminal.progress, say=self.terminal.say)
         bring_up_to_date(workspace, targets, chosen, workers=self.workers, reporter=reporter)
 
+    def command(self, words: str) -> str:
+        """A command for a person to go on with: `words`, where DIR stands for the folder, in this workspace."""
+        from curate.display import addressed
+
+        return addressed(words, str(self.folder), str(self.workspace or ""))
+
     def write_csv(self, frame: pd.DataFrame, *first: str) -> None:
         """The command's result for other tools, where `--csv` asks for it; the columns `first` stand first."""
         if self.csv is None:
@@ -106,14 +112,13 @@ def write_report(session: Session, workspace: Workspace) -> Path:
     """Write the report of a finished workspace; returns the page's path."""
     from importlib.metadata import version
 
-    from curate.display import addressed
     from curate.images import REASONS, read_rgb
     from curate.stages.eda import summarize
     from curate.tables import path_from_text
     from reports.page import ReportData, build_report
 
     problems = workspace.read("problems")
-    problems["command"] = problems.command.map(lambda text: addressed(text, str(session.folder)))
+    problems["command"] = problems.command.map(session.command)
     shown = (
         "files",
         "duplicates",
@@ -129,6 +134,7 @@ def write_report(session: Session, workspace: Workspace) -> Path:
     tables: dict[str, Any] = {name: workspace.read(name) for name in shown}
     data = ReportData(
         folder=str(session.folder),
+        workspace=str(session.workspace or ""),
         summary=summarize(workspace),
         problems=problems,
         **tables,

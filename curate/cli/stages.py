@@ -38,7 +38,7 @@ def scan_command(session: Session) -> None:
             (reason, int(count), REASONS[str(reason)]) for reason, count in bad.reason.value_counts().items()
         ]
         session.terminal.table(["reason", "files", "meaning"], rows)
-    session.terminal.say(f"Next: curate run {session.folder}")
+    session.terminal.say(f"Next: {session.command('curate run DIR')}")
 
 
 @shared
@@ -57,7 +57,7 @@ def eda_command(session: Session) -> None:
     session.terminal.result(summary=summary, problems=problems.to_dict("records"))
     for title, columns, rows in summary_tables(summary):
         session.terminal.table(columns, rows, title=title)
-    session.terminal.lines(problem_lines(problems, str(session.folder)))
+    session.terminal.lines(problem_lines(problems, str(session.folder), str(session.workspace or "")))
 
 
 TIERS = {
@@ -164,7 +164,7 @@ def dedup_command(
     session.terminal.lines([(line, None) for line in error_lines(error)])
     if against:
         _say_leaks(session, leaks, against)
-    say(f"Look at them: curate report {session.folder}")
+    say(f"Look at them: {session.command('curate report DIR')}")
 
 
 def _say_leaks(session: Session, leaks: pd.DataFrame, against: Path) -> None:
@@ -203,7 +203,7 @@ def verdict_command(
     It counts for more than any score, is kept by content, and so outlives renames and rescans. Without A: list what
     was said.
     """
-    from curate.verdicts import PICTURE_VERDICTS, read_said, read_verdicts, record
+    from curate.verdicts import read_said, read_verdicts, record
 
     rows = read_said(said) if said else []
     match words or []:
@@ -226,12 +226,10 @@ def verdict_command(
     listed = verdicts[["path", "other_path", "verdict", "said"]]
     session.terminal.result(recorded=len(rows), verdicts=listed.to_dict("records"))
     if rows:
-        spoken = {verdict for *_, verdict in rows}
         session.terminal.say(f"{len(rows):,} verdicts recorded; {len(verdicts):,} in all.")
-        if spoken - set(PICTURE_VERDICTS):
-            session.terminal.say(f"Next: curate dedup {session.folder}")
-        if spoken & set(PICTURE_VERDICTS):
-            session.terminal.say(f"Next: curate filter-photos {session.folder}")
+        session.terminal.say(
+            f"Next, with the settings of the last run: {session.command('curate report DIR')}"
+        )
     elif len(verdicts):
         session.terminal.table(["a", "b", "verdict", "said"], list(listed.itertuples(index=False, name=None)))
     else:
@@ -245,7 +243,7 @@ def filter_photos_command(
         str | None,
         typer.Option(
             metavar="HOW",
-            help="embedded: the shipped head; cluster: this folder alone; clip: words and a CLIP model [default: embedded].",
+            help="embedded: the shipped head; cluster: this folder alone; clip: words and a CLIP model, which a tag downloads [default: embedded].",
         ),
     ] = None,
     encoder: Annotated[
@@ -265,33 +263,31 @@ def filter_photos_command(
     ] = None,
     min_confidence: Annotated[
         float | None,
-        typer.Option(metavar="P", help="How sure to be before a picture is to go [default: 0.8]."),
+        typer.Option(metavar="P", help="How sure to be before a picture is to go, 0.5 to 1 [default: 0.8]."),
     ] = None,
     max_removed: Annotated[
         float | None,
         typer.Option(
-            metavar="SHARE", help="Where more would go, none goes and you are asked [default: 0.7]."
+            metavar="SHARE", help="Share of the pictures; where more would go, none goes [default: 0.7]."
         ),
     ] = None,
 ) -> None:
     """Find photographs among illustrations."""
     from curate.display import photo_lines
+    from curate.photos.settings import PhotoSettings
 
+    given = {
+        "backend": backend,
+        "encoder": encoder,
+        "find": find,
+        "examples": str(examples.resolve()) if examples else None,
+        "min_confidence": min_confidence,
+        "max_removed": max_removed,
+    }
+    # What makes no sense is told before anything is read.
+    PhotoSettings(**{name: value for name, value in given.items() if value is not None}).check()  # type: ignore[arg-type]
     with session.open() as workspace:
-        session.update(
-            workspace,
-            ["filter-photos"],
-            {
-                "filter-photos": {
-                    "backend": backend,
-                    "encoder": encoder,
-                    "find": find,
-                    "examples": str(examples.resolve()) if examples else None,
-                    "min_confidence": min_confidence,
-                    "max_removed": max_removed,
-                }
-            },
-        )
+        session.update(workspace, ["filter-photos"], {"filter-photos": given})
         share, photos = workspace.read("share"), workspace.read("photos")
     session.write_csv(photos, "path", "photo_score", "photo_verdict")
     counts = {
@@ -300,7 +296,7 @@ def filter_photos_command(
     removed = int((photos.action == "remove").sum())
     session.terminal.result(**counts, removed=removed, share=share.to_dict("records")[0])
     session.terminal.lines(photo_lines(share, photos))
-    session.terminal.say(f"Look at them: curate report {session.folder}")
+    session.terminal.say(f"Look at them: {session.command('curate report DIR')}")
 
 
 @shared

@@ -7,6 +7,7 @@ anything (`curate.photos.contamination`) and decides (`curate.photos.decision`).
 
 from __future__ import annotations
 
-from curate.photos.stage import VERSION, PhotoSettings, run
+from curate.photos.settings import PhotoSettings
+from curate.photos.stage import VERSION, run
 
 __all__ = ["VERSION", "PhotoSettings", "run"]

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PHOTOGRAPHIC = 0.45
 """Mean texture from which a cluster holds photographs; measured, cartoons' clusters have at most 0.43, sketches' and emoji's below 0."""
 
+NEAR = 0.12
+"""How far from that line a texture still leaves doubt about a cluster's name."""
+
 _AXES, _MOST_CLUSTERS, _LEAST_PICTURES = 12, 12, 10
 _PATIENCE = 2
 _TEXTURE_WEIGHT = 0.5
@@ -50,6 +53,13 @@ class Clusters:
         """Share float64 (N,) to which each picture belongs to clusters of photographs."""
         found: NDArray[np.float64] = self.member[:, self.photographic].sum(axis=1)
         return found
+
+    def share(self, line: float) -> float:
+        """Share of the pictures in clusters whose texture reaches `line`, or that people called photographs."""
+        if not len(self.member):
+            return 0.0
+        found = np.where(self.said, self.said > 0, self.texture >= line)
+        return float(self.member[:, found].sum() / len(self.member))
 
     def names(self) -> list[str]:
         """For each picture its cluster in words, such as `2: drawings`; the largest cluster is 1."""

@@ -124,6 +124,10 @@ def estimate(evidence: NDArray[np.float32], wanted: str = "photos") -> Contamina
     heights = np.array([height for height, _ in fits])
     best = int(heights.argmax())
     inside = grid[heights >= heights[best] - _DROP]
+    none = 0 if wanted == "photos" else -1
+    present = bool(heights[best] - heights[none] > _DROP_NONE)
+    if not present:  # what the stricter test does not rule out stands in the interval
+        inside = np.append(inside, grid[none])
     painting = fits[best][1] * (1 - grid[best])
     return Contamination(
         photo=float(grid[best]),
@@ -131,7 +135,7 @@ def estimate(evidence: NDArray[np.float32], wanted: str = "photos") -> Contamina
         high=float(inside.max()),
         drawing=float(1 - grid[best] - painting),
         painting=float(painting),
-        present=bool(heights[best] - heights[0 if wanted == "photos" else -1] > _DROP_NONE),
+        present=present,
         wanted=wanted,
     )
 

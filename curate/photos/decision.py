@@ -24,7 +24,7 @@ DOUBT = 0.5
 UNSEEN_SCORE = 0.5
 """Score of a picture that could not be looked at."""
 
-TOO_MANY = "too many would go for the filter to be trusted"
+TOO_MANY = "more would go than --max-removed allows"
 """How the reason of a picture ends that goes nowhere because of `Guard.max_removed`."""
 
 WORDS = {"photo": "a photograph", "drawing": "a drawing"}

@@ -18,12 +18,13 @@ from curate.encoders import ClipEncoder, load_encoder
 from curate.errors import UserError
 from curate.photos.adaptation import adapt
 from curate.photos.calibration import recalibrate, settle
-from curate.photos.clusters import find_clusters, textures
+from curate.photos.clusters import NEAR, PHOTOGRAPHIC, find_clusters, textures
 from curate.photos.contamination import KINDS, Contamination, estimate, posteriors, revised
-from curate.photos.decision import Guard, decide
+from curate.photos.decision import TOO_MANY, Guard, decide
 from curate.photos.head import load_head
 from curate.photos.labels import Taught, learn, read_examples, said
 from curate.photos.look import update_embeddings
+from curate.photos.settings import PhotoSettings
 from curate.photos.zero_shot import evidence as words_evidence
 from curate.tables import EMBEDDINGS, SHARE
 from curate.verdicts import read_verdicts
@@ -35,38 +36,6 @@ if TYPE_CHECKING:
     from curate.workspace import Workspace
 
 VERSION = 1
-
-BACKENDS = ("embedded", "cluster", "clip")
-WANTED = ("photos", "illustrations")
-CLIP = "open_clip:ViT-B-32/laion2b_s34b_b79k"
-"""The backend `clip` looks through this encoder where none is named."""
-
-
-@dataclasses.dataclass(frozen=True)
-class PhotoSettings:
-    """How photographs are looked for.
-
-    backend : `embedded`, the shipped head on the built-in encoder; `cluster`, clusters of this folder's pictures alone;
-        `clip`, sentences that name the kinds, through a CLIP model.
-    encoder : whose vectors the embeddings table holds (see `curate.encoders.load_encoder`); empty is `builtin`, and for the
-        backend `clip` the model `CLIP`. The head always reads the built-in one.
-    find : `photos` among illustrations, or `illustrations` among photographs.
-    examples : a folder that holds a handful of pictures in `photos` and in `drawings`; empty: there is none.
-    min_confidence : how sure the filter must be of a picture before it removes it, 0.5..1; it asks for more in a folder of
-        paintings.
-    max_removed : where more than this share of the pictures would go, none goes and a person is asked.
-    """
-
-    backend: str = "embedded"
-    encoder: str = ""
-    find: str = "photos"
-    examples: str = ""
-    min_confidence: float = 0.8
-    max_removed: float = 0.7
-
-    def looks_through(self) -> str:
-        """The encoder's name."""
-        return self.encoder or (CLIP if self.backend == "clip" else "builtin")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +51,7 @@ def run(context: Context, settings: PhotoSettings) -> dict[str, pd.DataFrame]:
 
     Raises UserError for settings that mean nothing, an encoder that cannot be had and examples that cannot be read.
     """
-    _check(settings)
+    settings.check()
     name = settings.looks_through()
     clip = _clip(name) if settings.backend == "clip" else None
     examples = read_examples(settings.examples, clip or load_encoder(name)) if settings.examples else None
@@ -98,11 +67,23 @@ def run(context: Context, settings: PhotoSettings) -> dict[str, pd.DataFrame]:
     spoken = said(read_verdicts(context.workspace))
     known = Known(_taught(embeddings, spoken, examples), spoken)
     photos, share = find_photos(files, embeddings, settings, known, clip)
-    return {"embeddings": embeddings, "share": _share_table(share), "photos": photos}
+    return {"embeddings": embeddings, "share": _share_table(share, photos, settings), "photos": photos}
 
 
-def _share_table(share: Contamination) -> pd.DataFrame:
-    row = (share.wanted, *share.interval(), share.painting, share.present, share.sentence())
+def _share_table(share: Contamination, photos: pd.DataFrame, settings: PhotoSettings) -> pd.DataFrame:
+    sentence = share.sentence()
+    held = int(photos["reason"].str.endswith(TOO_MANY).sum())
+    if held:
+        sentence += (
+            f" {held:,} of {len(photos):,} would go, more than the {settings.max_removed:.0%} that --max-removed allows, so "
+            "none goes: look at them first."
+        )
+    if settings.backend == "cluster" and share.present:
+        sentence += (
+            " The clusters are named by their texture alone, which takes paintings for photographs: look at them in the "
+            "report; `curate verdict DIR PICTURE drawing` (or photo) names a picture's cluster."
+        )
+    row = (share.wanted, *share.interval(), share.painting, share.present, sentence)
     return pd.DataFrame([row], columns=list(SHARE.columns))
 
 
@@ -157,12 +138,11 @@ def _by_clusters(
     probability = clusters.probability()
     kinds = clusters.photographic
     photo = float(probability.mean()) if len(probability) else 0.0
-    # Whole clusters are called the one or the other: the share is uncertain by the pictures between them alone.
-    between = np.minimum(probability, 1 - probability)
-    slack = float(between.sum()) / max(len(probability), 1) + 1 / max(len(probability), 1)
-    share = Contamination(
-        photo, max(0.0, photo - slack), min(1.0, photo + slack), 1 - photo, 0.0, bool(kinds.any()), wanted
-    )
+    # What is most uncertain is the names of clusters: the ends count those whose texture lies near the line either way.
+    low, high = (clusters.share(line) for line in (PHOTOGRAPHIC + NEAR, PHOTOGRAPHIC - NEAR))
+    one = 1 / max(len(probability), 1)
+    low, high = max(0.0, min(low, photo - one)), min(1.0, max(high, photo + one))
+    share = Contamination(photo, low, high, 1 - photo, 0.0, bool(kinds.any()), wanted)
     return probability, share, clusters.names()
 
 
@@ -195,24 +175,6 @@ def _taught(embeddings: pd.DataFrame, spoken: pd.Series, examples: Taught | None
     if not vectors:
         return Taught(np.zeros((0, 1), np.float32), np.zeros(0, bool))
     return Taught(np.concatenate(vectors), np.concatenate(photo))
-
-
-def _check(settings: PhotoSettings) -> None:
-    for name, value, known in (("backend", settings.backend, BACKENDS), ("find", settings.find, WANTED)):
-        if value not in known:
-            raise UserError(
-                f"filter-photos: {name} '{value}' is not known.", f"Give one of {', '.join(known)}."
-            )
-    if not 0.5 <= settings.min_confidence <= 1:
-        raise UserError(
-            f"filter-photos: a confidence of {settings.min_confidence} makes no sense.",
-            "Give one between 0.5 and 1.",
-        )
-    if not 0 < settings.max_removed <= 1:
-        raise UserError(
-            f"filter-photos: {settings.max_removed} is no share of pictures that may go.",
-            "Give --max-removed above 0 and up to 1.",
-        )
 
 
 def _clip(name: str) -> ClipEncoder:

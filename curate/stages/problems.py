@@ -417,6 +417,21 @@ def check_splits(facts: Facts) -> Iterator[Problem]:
         yield Problem("thin_splits", "medium", int(used["label"].isin(thin).sum()), len(thin), sentence)
 
 
+def check_emptied(facts: Facts) -> Iterator[Problem]:
+    """Classes of which the plan leaves nothing."""
+    if facts.plan is None or facts.plan.empty:
+        return
+    named = facts.plan[facts.plan["label"] != ""]
+    kept = set(named.loc[named["action"] != "remove", "label"])
+    gone = named[~named["label"].isin(kept)]
+    labels = sorted(gone["label"].unique())
+    if labels:
+        sentence = f"The plan leaves nothing of {_count(len(labels), 'class')}: {_names(labels)}."
+        yield Problem(
+            "emptied_classes", "high", len(gone), len(gone) / len(named), sentence, gone["path"].tolist()
+        )
+
+
 CHECKS: tuple[Callable[[Facts], Iterator[Problem]], ...] = (
     check_classes,
     check_balance,
@@ -431,5 +446,6 @@ CHECKS: tuple[Callable[[Facts], Iterator[Problem]], ...] = (
     check_outliers,
     check_sizes,
     check_splits,
+    check_emptied,
 )
 """Every check, in no order that matters."""

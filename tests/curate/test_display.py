@@ -16,6 +16,8 @@ from curate.tables import FILES
 def test_commands_name_the_folder_as_a_shell_takes_it():
     assert addressed("curate apply DIR --copy OUT", "my pictures") == "curate apply 'my pictures' --copy OUT"
     assert addressed("curate dedup DIR", "DIRT") == "curate dedup DIRT"
+    assert addressed("curate run DIR", "a", "my tables") == "curate run a --workspace 'my tables'"
+    assert addressed("classify train DIR", "a", "tables") == "classify train a"
 
 
 def test_the_gravest_problem_comes_first():
@@ -64,5 +66,8 @@ def test_the_error_in_sentences():
     )
     right, found = error_lines(error)
     assert "95.0% or more of the 1,200 pairs" in right
-    assert "96 of your pictures: 90% were found (95 % interval 82% to 95%)" in found
+    assert (
+        "Of 96 test copies, made of your pictures outside the folder, 90% were found (95 % interval 82% to 95%)."
+        in found
+    )
     assert error_lines(error[:0]) == []

@@ -91,7 +91,7 @@ def test_where_too_many_would_go_none_goes(files):
     )
     assert (found["action"] != "remove").all()
     assert found.loc["b/sure.png", "photo_verdict"] == "unsure"
-    assert "too many would go" in found.loc["b/sure.png", "reason"]
+    assert "more would go than --max-removed allows" in found.loc["b/sure.png", "reason"]
     assert found.loc["a/drawn.png", "action"] == "keep"
 
 

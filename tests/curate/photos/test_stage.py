@@ -152,3 +152,13 @@ def test_the_words_of_a_clip_model_run_through_the_same_decision(tmp_path, make_
     assert len(stored) == 28
     assert stored["photo_score"].between(0, 1).all()
     assert {len(vector) for vector in embeddings["vector"]} == {16}
+
+
+def test_where_more_would_go_than_is_allowed_the_sentence_says_how_many(tmp_path, make_drawing):
+    write(tmp_path / "mixed", 60, 24, make_drawing)
+    settings = PhotoSettings(max_removed=0.05)
+    with session(tmp_path / "mixed") as workspace:
+        bring_up_to_date(workspace, ["filter-photos"], {"filter-photos": settings}, workers=1)
+        share, photos = workspace.read("share"), workspace.read("photos")
+    assert (photos["action"] != "remove").all()
+    assert "of 84 would go, more than the 5% that --max-removed allows" in share["sentence"][0]

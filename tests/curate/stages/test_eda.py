@@ -379,3 +379,14 @@ def test_the_stage_uses_the_tables_that_are_there(tmp_path: Path) -> None:
     assert "plan" not in summarize(workspace)
     workspace.write("problems", run(Context(workspace), EdaSettings())["problems"])
     assert list(workspace.read("problems")["problem"]) == ["imbalance"]
+
+
+def test_a_class_of_which_the_plan_leaves_nothing() -> None:
+    files = files_table({"cat": 30, "dog": 30})
+    plan = files[["path", "label"]].assign(action=["remove"] * 30 + ["keep"] * 29 + ["remove"])
+    plan = plan.assign(size=1, stage="filter-photos", reason="")
+    found = named(problems(files, plan=plan))
+    assert found["emptied_classes"]["severity"] == "high"
+    assert found["emptied_classes"]["count"] == 30
+    assert "nothing of 1 class: 'cat'" in found["emptied_classes"]["sentence"]
+    assert "emptied_classes" not in named(problems(files, plan=plan[30:]))
