@@ -61,6 +61,17 @@ def map_chunks(
         progress(min(start + chunk, len(items)), len(items))
 
 
+def release_workers() -> None:
+    """End the worker processes that stand by for the next map; it starts new ones.
+
+    Before and after work that loads a network in each: workers that served another map first would be taken for leaking
+    memory and be ended in the middle, and those that hold a network hold its memory.
+    """
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True)
+
+
 def _alone(function: Callable[[Sequence[Item]], Result], items: Sequence[Item]) -> Result:
     """`function(items)` on one thread: for the small products of one picture, many cost more than they save."""
     from threadpoolctl import threadpool_limits

@@ -64,6 +64,9 @@ def recalibrate(
 OVERLAP = 0.005
 """Share of pictures that two heaps may leave undecided for the border between them to be trusted."""
 
+PAINTED = 0.02
+"""Share of paintings among the drawings from which on heaps are not trusted: paintings fall into that of the photographs."""
+
 _SLACK = 1.5
 """How far beyond the ends of the interval, as a factor, the share may lie that the heaps tell."""
 
@@ -72,10 +75,11 @@ def settle(probability: NDArray[np.float64], made_of: Contamination) -> NDArray[
     """Probabilities float64 (N,) with the border put between two heaps of their log-odds, where those stand apart.
 
     As in `recalibrate`, but each heap has a spread of its own: photographs spread more than sketches. That goes astray
-    where the heaps run into each other, so it counts only where they leave next to nothing undecided and tell a share
-    near the estimated one; else the probabilities come back as they are.
+    where the heaps run into each other and where paintings lie between, so it counts only where there are next to no
+    paintings, where the heaps leave next to nothing undecided, and tell a share near the estimated one; else the
+    probabilities come back as they are.
     """
-    if not len(probability):
+    if not len(probability) or made_of.painting >= PAINTED * (1 - made_of.photo):
         return probability
     safe = np.clip(probability, 1e-6, 1 - 1e-6)
     odds = np.clip(np.log(safe / (1 - safe)), -_LARGEST, _LARGEST)

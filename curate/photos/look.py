@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from curate.encoders import BuiltinEncoder, Encoder, Preparation, load_encoder
-from curate.engine import Progress, keep_freed_memory, map_chunks, silent
+from curate.engine import Progress, keep_freed_memory, map_chunks, release_workers, silent
 from curate.images import Unreadable, read_rgb
 from curate.photos.head import Head, load_head
 from curate.tables import EMBEDDINGS, path_from_text
@@ -53,8 +53,10 @@ def _look(
     paths = [os.path.join(root, path_from_text(path)) for path in new["path"]]  # noqa: PTH118  may hold any bytes
     other = None if encoder_name == BuiltinEncoder.name else load_encoder(encoder_name)
     seen: list[Seen | None] = []
+    release_workers()
     for chunk in map_chunks(look_builtin, paths, workers=workers, chunk=_CHUNK, progress=progress):
         seen += chunk
+    release_workers()
     vectors = [None if one is None else one[0] for one in seen]
     if other is not None:
         vectors = _embed(other, paths, workers, progress)

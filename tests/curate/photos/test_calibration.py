@@ -76,6 +76,11 @@ def test_heaps_that_run_into_each_other_or_tell_another_share_settle_nothing():
     np.testing.assert_array_equal(settle(clear, Contamination(0.02, 0.01, 0.04, 0.98, 0.0, True)), clear)
 
 
+def test_where_there_are_paintings_the_heaps_are_not_trusted():
+    clear, _ = spread(80, 320, -7)
+    np.testing.assert_array_equal(settle(clear, Contamination(0.18, 0.15, 0.22, 0.7, 0.12, True)), clear)
+
+
 def test_settling_nothing_and_one_kind_alone():
     share = Contamination(0.2, 0.15, 0.25, 0.8, 0.0, True)
     assert settle(np.zeros(0), share).shape == (0,)
