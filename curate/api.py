@@ -92,6 +92,11 @@ def filter_photos(
     Keywords: `backend` ("embedded", "cluster", "clip"), `encoder`, `find` ("photos", "illustrations"), `examples`,
     `min_confidence`, `max_removed`, see `curate.photos.PhotoSettings`.
     """
+    from curate.photos.settings import state_of
+
+    if examples := settings.get("examples"):
+        place = str(Path(examples).resolve())
+        settings |= {"examples": place, "examples_state": state_of(place)}
     return table(
         "filter-photos",
         "photos",

@@ -274,13 +274,14 @@ def filter_photos_command(
 ) -> None:
     """Find photographs among illustrations."""
     from curate.display import photo_lines
-    from curate.photos.settings import PhotoSettings
+    from curate.photos.settings import PhotoSettings, state_of
 
     given = {
         "backend": backend,
         "encoder": encoder,
         "find": find,
         "examples": str(examples.resolve()) if examples else None,
+        "examples_state": state_of(str(examples)) if examples else None,
         "min_confidence": min_confidence,
         "max_removed": max_removed,
     }

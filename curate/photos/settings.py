@@ -1,10 +1,13 @@
-"""How photographs are looked for: light to import, so that a command can check what it was given at once."""
+"""How photographs are looked for: settings, checked before anything is read."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+from pathlib import Path
 
 from curate.errors import UserError
+from curate.walk import walk
 
 BACKENDS = ("embedded", "cluster", "clip")
 WANTED = ("photos", "illustrations")
@@ -22,6 +25,7 @@ class PhotoSettings:
         backend `clip` the model `CLIP`. The head always reads the built-in one.
     find : `photos` among illustrations, or `illustrations` among photographs.
     examples : a folder that holds a handful of pictures in `photos` and in `drawings`; empty: there is none.
+    examples_state : what `state_of` says of that folder, so that other examples are noticed.
     min_confidence : how sure the filter must be of a picture before it removes it, 0.5..1; it asks for more in a folder of
         paintings.
     max_removed : where more than this share of the pictures would go, none goes and a person is asked.
@@ -31,6 +35,7 @@ class PhotoSettings:
     encoder: str = ""
     find: str = "photos"
     examples: str = ""
+    examples_state: str = ""
     min_confidence: float = 0.8
     max_removed: float = 0.7
 
@@ -55,3 +60,11 @@ class PhotoSettings:
                 f"filter-photos: {self.max_removed} is no share of pictures that may go.",
                 "Give --max-removed above 0 and up to 1.",
             )
+
+
+def state_of(folder: str) -> str:
+    """SHA-256 of the names, sizes and times of the pictures below a folder; empty for no folder, or none that is there."""
+    if not folder or not Path(folder).is_dir():
+        return ""
+    found = sorted((str(path), size, time) for path, size, time in walk(folder).files)
+    return hashlib.sha256(repr(found).encode("utf-8", "backslashreplace")).hexdigest()

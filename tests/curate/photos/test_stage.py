@@ -162,3 +162,27 @@ def test_where_more_would_go_than_is_allowed_the_sentence_says_how_many(tmp_path
         share, photos = workspace.read("share"), workspace.read("photos")
     assert (photos["action"] != "remove").all()
     assert "of 84 would go, more than the 5% that --max-removed allows" in share["sentence"][0]
+
+
+def test_other_examples_are_noticed(tmp_path, make_drawing):
+    import curate
+
+    write(tmp_path / "mixed", 30, 12, make_drawing)
+    for name, pictures in (
+        ("photos", photographs(3)),
+        ("drawings", [make_drawing(90 + i) for i in range(3)]),
+    ):
+        (tmp_path / "examples" / name).mkdir(parents=True)
+        for index, picture in enumerate(pictures):
+            picture.save(tmp_path / "examples" / name / f"{index}.png")
+
+    def examples_seen() -> str:
+        curate.filter_photos(tmp_path / "mixed", examples=tmp_path / "examples", workers=1)
+        with session(tmp_path / "mixed") as workspace:
+            return workspace.origin("photos").settings["examples_state"]
+
+    first = examples_seen()
+    assert first
+    assert examples_seen() == first
+    make_drawing(200, size=120).save(tmp_path / "examples" / "drawings" / "other.png")
+    assert examples_seen() != first
