@@ -81,8 +81,6 @@ def photo_lines(share: pd.DataFrame, photos: pd.DataFrame) -> list[tuple[str, st
             None,
         )
     )
-    if counts["unsure"]:
-        lines.append(("Say what one is: curate verdict DIR PICTURE photo|drawing", None))
     return lines
 
 

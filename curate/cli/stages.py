@@ -276,7 +276,7 @@ def filter_photos_command(
     from curate.display import photo_lines
     from curate.photos.settings import PhotoSettings, state_of
 
-    given = {
+    given: dict[str, Any] = {
         "backend": backend,
         "encoder": encoder,
         "find": find,
@@ -286,7 +286,7 @@ def filter_photos_command(
         "max_removed": max_removed,
     }
     # What makes no sense is told before anything is read.
-    PhotoSettings(**{name: value for name, value in given.items() if value is not None}).check()  # type: ignore[arg-type]
+    PhotoSettings(**{name: value for name, value in given.items() if value is not None}).check()
     with session.open() as workspace:
         session.update(workspace, ["filter-photos"], {"filter-photos": given})
         share, photos = workspace.read("share"), workspace.read("photos")
@@ -297,6 +297,10 @@ def filter_photos_command(
     removed = int((photos.action == "remove").sum())
     session.terminal.result(**counts, removed=removed, share=share.to_dict("records")[0])
     session.terminal.lines(photo_lines(share, photos))
+    if counts["unsure"]:
+        session.terminal.say(
+            f"Say what one is: {session.command('curate verdict DIR PICTURE photo|drawing')}"
+        )
     session.terminal.say(f"Look at them: {session.command('curate report DIR')}")
 
 

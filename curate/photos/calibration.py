@@ -44,21 +44,8 @@ def recalibrate(
     They rise with the log-odds, so the order of pictures is that of the head.
     """
     odds = np.clip(log_odds(evidence, made_of), -_LARGEST, _LARGEST)
-    found = probability
-    for _ in range(200):
-        photo, other = found.sum(), (1 - found).sum()
-        high = (found @ odds + _WORTH * _EXPECTED["photo"]) / (photo + _WORTH)
-        low = ((1 - found) @ odds + _WORTH * _EXPECTED["other"]) / (other + _WORTH)
-        if high <= low:
-            return probability
-        squares = found @ (odds - high) ** 2 + (1 - found) @ (odds - low) ** 2
-        variance = (squares + _WORTH * _EXPECTED["variance"]) / (len(odds) + _WORTH)
-        prior = np.log((photo + 0.5) / (other + 0.5))
-        moved = 1 / (1 + np.exp(-(prior + (high - low) * (odds - (high + low) / 2) / variance)))
-        if np.abs(moved - found).max() < 1e-5:
-            break
-        found = moved
-    return found
+    found = _heaps(odds, probability, one_spread=True)
+    return probability if found is None else found
 
 
 OVERLAP = 0.005
@@ -83,31 +70,41 @@ def settle(probability: NDArray[np.float64], made_of: Contamination) -> NDArray[
         return probability
     safe = np.clip(probability, 1e-6, 1 - 1e-6)
     odds = np.clip(np.log(safe / (1 - safe)), -_LARGEST, _LARGEST)
-    found = probability
-    for _ in range(200):
-        moved = _two_heaps(odds, found)
-        if moved is None:
-            return probability
-        if np.abs(moved - found).max() < 1e-5:
-            break
-        found = moved
+    found = _heaps(odds, probability, one_spread=False)
+    if found is None:
+        return probability
     undecided, share = float(np.minimum(found, 1 - found).mean()), float(found.mean())
     expected = made_of.low / _SLACK <= share <= min(1.0, made_of.high * _SLACK)
     return found if undecided < OVERLAP and expected else probability
 
 
-def _two_heaps(odds: NDArray[np.float64], found: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """One step of expectation maximisation for two normal distributions; None where they have changed places."""
-    photo, other = found.sum(), (1 - found).sum()
-    high = (found @ odds + _WORTH * _EXPECTED["photo"]) / (photo + _WORTH)
-    low = ((1 - found) @ odds + _WORTH * _EXPECTED["other"]) / (other + _WORTH)
-    if high <= low:
-        return None
-    wide = (found @ (odds - high) ** 2 + _WORTH * _EXPECTED["variance"]) / (photo + _WORTH)
-    narrow = ((1 - found) @ (odds - low) ** 2 + _WORTH * _EXPECTED["variance"]) / (other + _WORTH)
-    against = ((odds - low) ** 2 / narrow - (odds - high) ** 2 / wide - np.log(wide / narrow)) / 2
-    moved = 1 / (1 + np.exp(-(np.log((photo + 0.5) / (other + 0.5)) + against)))
-    # Beyond their middles the wider heap must not come back on the other side of the narrower one.
-    moved = np.where(odds > high, np.maximum(moved, 0.5), moved)
-    result: NDArray[np.float64] = np.where(odds < low, np.minimum(moved, 0.5), moved)
-    return result
+def _heaps(
+    odds: NDArray[np.float64], start: NDArray[np.float64], one_spread: bool
+) -> NDArray[np.float64] | None:
+    """Probabilities (N,) that log-odds (N,) are of the upper of two normal distributions, by expectation maximisation.
+
+    `start` (N,) is where it begins; the two share a spread or each has its own. None where they change places.
+    """
+    found = start
+    for _ in range(200):
+        photo, other = found.sum(), (1 - found).sum()
+        high = (found @ odds + _WORTH * _EXPECTED["photo"]) / (photo + _WORTH)
+        low = ((1 - found) @ odds + _WORTH * _EXPECTED["other"]) / (other + _WORTH)
+        if high <= low:
+            return None
+        above, below = found @ (odds - high) ** 2, (1 - found) @ (odds - low) ** 2
+        expected = _WORTH * _EXPECTED["variance"]
+        wide, narrow = (above + expected) / (photo + _WORTH), (below + expected) / (other + _WORTH)
+        if one_spread:
+            wide = narrow = (above + below + expected) / (len(odds) + _WORTH)
+        for_photo = ((odds - low) ** 2 / narrow - (odds - high) ** 2 / wide - np.log(wide / narrow)) / 2
+        moved = 1 / (1 + np.exp(-(np.log((photo + 0.5) / (other + 0.5)) + for_photo)))
+        if (
+            not one_spread
+        ):  # beyond their middles the wider one must not come back on the narrower one's far side
+            moved = np.where(odds > high, np.maximum(moved, 0.5), moved)
+            moved = np.where(odds < low, np.minimum(moved, 0.5), moved)
+        if np.abs(moved - found).max() < 1e-5:
+            break
+        found = moved
+    return found

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from curate.engine import default_workers, map_chunks
+from curate.engine import default_workers, map_chunks, release_workers
 from curate.errors import Locked, Refused, UserError
 
 
@@ -136,3 +136,11 @@ def test_default_workers() -> None:
 def test_exit_codes(kind: type[UserError], code: int) -> None:
     error = kind("x: is wrong.", "Mend it.")
     assert (error.exit_code, str(error)) == (code, "x: is wrong. Mend it.")
+
+
+def test_released_workers_do_not_serve_the_next_map() -> None:
+    first = set(map_chunks(process_finder(), range(8), workers=2, chunk=1))
+    release_workers()
+    assert not first & set(map_chunks(process_finder(), range(8), workers=2, chunk=1))
+    release_workers()
+    release_workers()  # there is none to end
