@@ -20,7 +20,7 @@ import numpy as np
 
 from curate.duplicates.alignment import containment, rotation
 from curate.duplicates.colours import judge_colours
-from curate.duplicates.evidence import Finding
+from curate.duplicates.evidence import Finding, correlations
 from curate.duplicates.refine import colour_terms, refine, robust_fit, warp
 from curate.images import Unreadable, open_image, read_bytes, to_rgb
 
@@ -340,15 +340,7 @@ def _correlations(
     a: NDArray[np.float32], b: NDArray[np.float32], mask: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
     """Local correlation of two grey pictures in a square window, its weights by structure, and where structure is."""
-    window = _window_mean
-    m = mask.astype(np.float32)
-    weight = window(m) + 1e-6
-    mean_a, mean_b = window(a * m) / weight, window(b * m) / weight
-    var_a = np.maximum(window(a * a * m) / weight - mean_a * mean_a, 0)
-    var_b = np.maximum(window(b * b * m) / weight - mean_b * mean_b, 0)
-    both = window(a * b * m) / weight - mean_a * mean_b
-    correlation = both / np.sqrt((var_a + _NOISE) * (var_b + _NOISE))
-    weights = sum(v * m / max(float((v * m).sum()), 1e-6) for v in (var_a, var_b)) / np.float32(2)
+    correlation, weights, var_a, var_b = correlations(a, b, mask.astype(np.float32), _window_mean, _NOISE)
     return correlation, weights, mask & (np.maximum(var_a, var_b) > _STRUCTURE)
 
 

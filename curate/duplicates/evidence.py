@@ -10,7 +10,7 @@ labels and the rank among the candidates play no part.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -280,12 +280,27 @@ def local_correlation(a: NDArray[np.float32], b: NDArray[np.float32], mask: NDAr
     if m.mean() < 0.02:
         return 0.0
 
-    window = functools.partial(blur, sigma=3.5)
+    correlation, structure, _, _ = correlations(a, b, m, functools.partial(blur, sigma=3.5), _NOISE)
+    return float((correlation * structure).sum())
+
+
+def correlations(
+    a: NDArray[np.float32],
+    b: NDArray[np.float32],
+    m: NDArray[np.float32],
+    window: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    noise: float,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Correlation of two pictures place by place, its weights by structure (sum 1), and the variance in either.
+
+    All float32 of one shape; `m` is 1 where it counts and 0 elsewhere, `window` takes local means, `noise` is a variance
+    that is added to both.
+    """
     weight = window(m) + 1e-6
     mean_a, mean_b = window(a * m) / weight, window(b * m) / weight
     var_a = np.maximum(window(a * a * m) / weight - mean_a * mean_a, 0)
     var_b = np.maximum(window(b * b * m) / weight - mean_b * mean_b, 0)
     both = window(a * b * m) / weight - mean_a * mean_b
-    correlation = both / np.sqrt((var_a + _NOISE) * (var_b + _NOISE))
-    structure = sum(v * m / max(float((v * m).sum()), 1e-6) for v in (var_a, var_b)) / 2
-    return float((correlation * structure).sum())
+    correlation = both / np.sqrt((var_a + noise) * (var_b + noise))
+    weights = sum(v * m / max(float((v * m).sum()), 1e-6) for v in (var_a, var_b)) / np.float32(2)
+    return correlation, weights, var_a, var_b
