@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import logging
 import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -299,6 +300,8 @@ def _open_clip(name: str, rest: str) -> ClipEncoder:
         _load_state(Path(pretrained))  # says what is wrong with the file before the network is built
     elif pretrained not in tags:
         raise _unknown(name, pretrained, tags)
+    # Offline, the hub's client logs every one of its retries; the error below says the same in one line.
+    logging.disable(logging.ERROR)
     try:
         network, _, _ = open_clip.create_model_and_transforms(model, pretrained=pretrained)
         tokenizer = open_clip.get_tokenizer(model)
@@ -310,6 +313,8 @@ def _open_clip(name: str, rest: str) -> ClipEncoder:
             else "Weights named by a tag are downloaded: connect to the network, give a local file after the `/`, or use "
             "the encoder `builtin`.",
         ) from error
+    finally:
+        logging.disable(logging.NOTSET)
     size = network.visual.image_size
     look = network.visual.preprocess_cfg if hasattr(network.visual, "preprocess_cfg") else {}
     mean = look.get("mean", open_clip.OPENAI_DATASET_MEAN)

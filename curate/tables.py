@@ -294,7 +294,7 @@ EMBEDDINGS = Table(
 
 SHARE = Table(
     "share",
-    1,
+    2,
     {
         "wanted": Column(TEXT, "what was looked for: photos or illustrations"),
         "value": Column(FLOAT32, "estimated share of it among the pictures, 0..1"),
@@ -302,6 +302,7 @@ SHARE = Table(
         "high": Column(FLOAT32, "upper end of the 95 % interval"),
         "painted": Column(FLOAT32, "estimated share of paintings, of which the filter is less sure"),
         "present": Column(BOOL, "whether the folder cannot be explained without any"),
+        "threshold": Column(FLOAT32, "probability of it from which a picture is called so, 0..1"),
         "sentence": Column(TEXT, "the same in words"),
     },
     ("wanted",),

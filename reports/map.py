@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -110,6 +111,7 @@ def draw_map(
     splits: pd.DataFrame | None = None,
     plan: pd.DataFrame | None = None,
     *,
+    share: pd.DataFrame | None = None,
     seed: int = 0,
 ) -> Chart | None:
     """The map of the readable files that have an embedding; None where there are fewer than three.
@@ -130,26 +132,34 @@ def draw_map(
     low, high = np.quantile(placed, 0.002, axis=0), np.quantile(placed, 0.998, axis=0)
     scale = max(float((high - low).max()), 1e-6)
     grid = np.clip(5000 + (placed - (low + high) / 2) / scale * 9600, 0, 10_000).round().astype(int)
-    colourings = _colourings(shown, photos, splits, plan)
+    colourings = _colourings(shown, photos, splits, plan, share)
     return Chart(shown["path"].tolist(), grid[:, 0].tolist(), grid[:, 1].tolist(), colourings, total)
 
 
 _ORDER = (
-    "drawing", "stays", "train", "photo", "removed as a copy", "val", "unsure", "removed as a photograph", "test",
+    "drawing", "stays", "train", "photo", "removed as a copy", "val", "unsure", "removed by the photo filter", "test",
 )  # fmt: skip
 """Values that come first in a legend; others follow by name."""
 
 
 def _colourings(
-    shown: pd.DataFrame, photos: pd.DataFrame | None, splits: pd.DataFrame | None, plan: pd.DataFrame | None
+    shown: pd.DataFrame,
+    photos: pd.DataFrame | None,
+    splits: pd.DataFrame | None,
+    plan: pd.DataFrame | None,
+    share: pd.DataFrame | None,
 ) -> dict[str, tuple[list[str], list[int]]]:
     columns = {"Class": shown["label"]}
     if photos is not None:
         columns["Photo filter"] = shown["path"].map(photos.set_index("path")["photo_verdict"])
+    if photos is not None and share is not None and len(share):
+        columns["Photo score"] = _score_steps(
+            shown["path"].map(photos.set_index("path")["photo_score"]), share
+        )
     if splits is not None:
         columns["Split"] = shown["path"].map(splits.set_index("path")["split"])
     if plan is not None:
-        stages = {"dedup": "removed as a copy", "filter-photos": "removed as a photograph"}
+        stages = {"dedup": "removed as a copy", "filter-photos": "removed by the photo filter"}
         by_path = plan.set_index("path")
         words = by_path["stage"].map(stages).fillna("removed").where(by_path["action"] == "remove", "stays")
         columns["Plan"] = shown["path"].map(words.where(by_path["action"] != "review", "waits for a person"))
@@ -162,3 +172,17 @@ def _colourings(
         )
         found[name] = (names, values.map({value: i for i, value in enumerate(names)}).tolist())
     return found
+
+
+def _score_steps(score: pd.Series, share: pd.DataFrame) -> pd.Series:
+    """Scores in steps that part at one half and at the threshold of the photo filter, as words."""
+    import pandas as pd
+
+    row = share.iloc[0]
+    threshold = float(row["threshold"])
+    edges = [0.0, 0.1, 0.5, threshold] if row["wanted"] == "photos" else [0.0, 1 - threshold, 0.5, 0.9]
+    edges = [*sorted(set(edges)), 1.0]
+    names = [f"{low:.2f} to {high:.2f}" for low, high in itertools.pairwise(edges)]
+    if row["present"]:
+        names[-1 if row["wanted"] == "photos" else 0] += ": found"
+    return pd.cut(score, [*edges[:-1], float("inf")], right=False, labels=names).astype(object)

@@ -99,7 +99,9 @@ def build_report(
     lists = _lists(data)
     chart = None
     if data.embeddings is not None:
-        chart = draw_map(data.files, data.embeddings, data.photos, data.splits, data.plan, seed=data.seed)
+        chart = draw_map(
+            data.files, data.embeddings, data.photos, data.splits, data.plan, share=data.share, seed=data.seed
+        )
     pages = {
         out / "report.html": _html(data, lists, chart, progress),
         out / "report.json": _json(data, lists),

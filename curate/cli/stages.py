@@ -226,7 +226,9 @@ def verdict_command(
     listed = verdicts[["path", "other_path", "verdict", "said"]]
     session.terminal.result(recorded=len(rows), verdicts=listed.to_dict("records"))
     if rows:
-        session.terminal.say(f"{len(rows):,} verdicts recorded; {len(verdicts):,} in all.")
+        session.terminal.say(
+            f"{len(rows):,} verdict{'s' * (len(rows) != 1)} recorded; {len(verdicts):,} in all."
+        )
         session.terminal.say(
             f"Next, with the settings of the last run: {session.command('curate report DIR')}"
         )
@@ -295,7 +297,14 @@ def filter_photos_command(
         verdict: int((photos.photo_verdict == verdict).sum()) for verdict in ("drawing", "photo", "unsure")
     }
     removed = int((photos.action == "remove").sum())
-    session.terminal.result(**counts, removed=removed, share=share.to_dict("records")[0])
+    found = photos.loc[photos.action != "keep"].sort_values("photo_score", ascending=False)
+    session.terminal.result(
+        **counts,
+        removed=removed,
+        share=share.to_dict("records")[0],
+        clusters=photos.loc[photos.cluster != "", "cluster"].value_counts().to_dict(),
+        pictures=found[["path", "photo_score", "photo_verdict", "action", "reason"]].to_dict("records"),
+    )
     session.terminal.lines(photo_lines(share, photos))
     if counts["unsure"]:
         session.terminal.say(

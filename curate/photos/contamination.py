@@ -33,8 +33,10 @@ _ENOUGH = 5_000
 _DROP = 1.92
 """Fall of the log-likelihood at the ends of a 95 % interval (half of chi-square's quantile, one degree of freedom)."""
 
-_DROP_NONE = 3.32
-"""Fall from which "no photographs" is ruled out: the 99 % quantile, because a wrong "there are some" costs drawings."""
+_DROP_NONE = 2.71
+"""Fall from which "no photographs" is ruled out at 99 %, because a wrong "there are some" costs drawings. A share of none lies
+at the edge of what is possible, where half the falls are zero and the others half of chi-square's: the quantile of 98 %, halved
+(Self & Liang, JASA 82, 1987)."""
 
 _TINY = 1e-9
 """Likelihood that no kind falls below, so that no share of it is ever impossible."""

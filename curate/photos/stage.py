@@ -20,7 +20,7 @@ from curate.photos.adaptation import adapt
 from curate.photos.calibration import recalibrate, settle
 from curate.photos.clusters import NEAR, PHOTOGRAPHIC, find_clusters, textures
 from curate.photos.contamination import KINDS, Contamination, estimate, posteriors, revised
-from curate.photos.decision import TOO_MANY, Guard, decide
+from curate.photos.decision import TOO_MANY, Guard, decide, needed
 from curate.photos.head import load_head
 from curate.photos.labels import Taught, learn, read_examples, said
 from curate.photos.look import update_embeddings
@@ -83,7 +83,8 @@ def _share_table(share: Contamination, photos: pd.DataFrame, settings: PhotoSett
             " The clusters are named by their texture alone, which takes paintings for photographs: look at them in the "
             "report; `curate verdict DIR PICTURE drawing` (or photo) names a picture's cluster."
         )
-    row = (share.wanted, *share.interval(), share.painting, share.present, sentence)
+    threshold = needed(share, settings.min_confidence)
+    row = (share.wanted, *share.interval(), share.painting, share.present, threshold, sentence)
     return pd.DataFrame([row], columns=list(SHARE.columns))
 
 

@@ -47,7 +47,7 @@
   const many = ["#3b82c4", "#e0822f", "#3f9f5f", "#d14d4d", "#8d6cc9", "#9a6a4f", "#d977b5", "#7d8590", "#b3a52c", "#2fa8b5",
     "#7ba7d9", "#f0b27a", "#86c796", "#eb9a96", "#bfa8e6", "#c49c86", "#eeb6d8", "#a8b0b8", "#d6cb72", "#8fd3dc"];
   const few = { drawing: "--stay", stays: "--stay", train: "--stay", photo: "--photograph", "removed as a copy": "--go", val: "--go",
-    unsure: "--review", "removed as a photograph": "--photograph", test: "--review", "waits for a person": "--review", out: "--unreadable", removed: "--unreadable", "": "--unreadable" };
+    unsure: "--review", "removed by the photo filter": "--photograph", test: "--review", "waits for a person": "--review", out: "--unreadable", removed: "--unreadable", "": "--unreadable" };
   const side = 1024; // thumbnails a sheet
   let hidden = new Set(), view = { scale: 1, x: 5000, y: 5000 }, chosen = -1, width = 0, height = 0;
 

@@ -90,13 +90,33 @@ def test_a_chart_holds_readable_files_with_their_colourings() -> None:
     names, values = chart.colourings["Plan"]
     assert [names[value] for value in values] == [
         "removed as a copy",
-        "removed as a photograph",
+        "removed by the photo filter",
         "stays",
         "stays",
         "waits for a person",
     ]
     assert all(0 <= place <= 10_000 for place in chart.x + chart.y)
     assert draw_map(*tables(3)) is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "present", "expected"),
+    [
+        ("photos", True, ["0.00 to 0.10", "0.10 to 0.50", "0.50 to 0.80", "0.80 to 1.00: found"]),
+        ("photos", False, ["0.00 to 0.10", "0.10 to 0.50", "0.50 to 0.80", "0.80 to 1.00"]),
+        ("illustrations", True, ["0.00 to 0.20: found", "0.20 to 0.50", "0.50 to 0.90", "0.90 to 1.00"]),
+    ],
+)
+def test_the_map_shows_where_the_threshold_lies(wanted: str, present: bool, expected: list[str]) -> None:
+    files, embeddings = tables(5)
+    photos = pd.DataFrame(
+        {"path": files["path"], "photo_verdict": "drawing", "photo_score": [0.0, 0.05, 0.3, 0.6, 1.0]}
+    )
+    share = pd.DataFrame({"wanted": [wanted], "threshold": [0.8], "present": [present]})
+    chart = draw_map(files, embeddings, photos, share=share)
+    assert chart is not None
+    names, values = chart.colourings["Photo score"]
+    assert [names[value] for value in values] == expected
 
 
 def test_a_large_folder_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
