@@ -14,7 +14,7 @@ import typer
 from reports.terminal import Terminal, command
 
 if TYPE_CHECKING:
-    from classify.training import Epoch
+    from classify.history import Epoch
 
 Workers = Annotated[
     int | None,

@@ -14,7 +14,10 @@ import torch
 from torch import nn
 
 from classify.data.augmentation import Augmentation
-from classify.settings import OptimizerSettings, Settings
+from classify.distributed import ALONE, Group
+from classify.losses import loss
+from classify.optimizers import make_optimizers
+from classify.settings import Settings
 from classify.weights import Preprocessing
 
 if TYPE_CHECKING:
@@ -54,6 +57,7 @@ class Learner:
     preprocessing : from uint8 pictures to the network's input.
     plan : precision and memory order.
     device : where the network and the pictures are.
+    group : the processes that train together.
     """
 
     def __init__(
@@ -63,16 +67,23 @@ class Learner:
         preprocessing: Preprocessing,
         plan: Plan,
         device: torch.device,
+        group: Group = ALONE,
     ) -> None:
         order = torch.channels_last if plan.channels_last else torch.contiguous_format
         self.network = network.to(device).to(memory_format=order)
         self.averaged = copy.deepcopy(self.network).requires_grad_(False).eval()
+        self.group = group
+        self.forward = group.shared(self.network)
+        self.waiting = 0.0
+        """Seconds that steps have taken until their batch was ready for the network."""
         self.settings = settings
         self.preprocessing = preprocessing
         self.plan = plan
         self.device = device
         self.augmentation = Augmentation(settings.augmentation)
-        self.optimizer = _optimizer(settings.optimizer, self.network)
+        self.optimizers = make_optimizers(settings.optimizer, self.network)
+        self.shift: torch.Tensor | None = None
+        """Added to the logits in training, float32 (classes,): see `classify.losses.log_shares`."""
         self._order = order
 
     def step(self, images: torch.Tensor, targets: torch.Tensor, rate: float, number: int) -> torch.Tensor:
@@ -80,24 +91,29 @@ class Learner:
 
         A target row is a distribution over classes times the picture's weight.
         """
-        seed = self.settings.training.seed * 1_000_003 + number
+        begun = time.perf_counter()
+        seed = (self.settings.training.seed * 1_000_003 + number) * self.group.size + self.group.rank
         generator = torch.Generator().manual_seed(seed)
         torch.manual_seed(seed)
         batch = images.permute(0, 3, 1, 2).float() / 255
         batch = self.augmentation.pictures(batch, generator)
         batch, targets = self.augmentation.blend(batch, targets, generator)
         batch = self.preprocessing.normalized(batch).contiguous(memory_format=self._order)
+        self.waiting += time.perf_counter() - begun
         self.network.train()
         with self._autocast():
-            logits = self.network(batch)
-        loss: torch.Tensor = -(targets * logits.float().log_softmax(1)).sum(1).mean()
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+            logits = self.forward(batch)
+        if self.shift is not None:
+            logits = logits + self.shift
+        found = loss(logits, targets, self.settings.optimizer.focal)
+        self.network.zero_grad()
+        found.backward()  # type: ignore[no-untyped-call]
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            optimizer.step()
         self._average(number)
-        return loss.detach()
+        return found.detach()
 
     def targets(self, labels: torch.Tensor, weights: torch.Tensor, classes: int) -> torch.Tensor:
         """Rows for `step`: labels int64 (N,) smoothed, times weights float32 (N,): float32 (N, classes)."""
@@ -131,21 +147,23 @@ class Learner:
         """All that `restore` needs, as named tensors."""
         tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
         tensors |= {f"averaged.{name}": value for name, value in self.averaged.state_dict().items()}
-        for index, parts in self.optimizer.state_dict()["state"].items():
-            for name, value in parts.items():
-                if value is not None:
-                    tensors[f"optimizer.{index}.{name}"] = torch.as_tensor(value)
+        for number, optimizer in enumerate(self.optimizers):
+            for index, parts in optimizer.state_dict()["state"].items():
+                for name, value in parts.items():
+                    if value is not None:
+                        tensors[f"optimizer.{number}.{index}.{name}"] = torch.as_tensor(value)
         return tensors
 
     def restore(self, tensors: dict[str, torch.Tensor]) -> None:
         """Take back what `state` gave. Raises KeyError or RuntimeError where it is of another network."""
         self.network.load_state_dict(_below(tensors, "network."))
         self.averaged.load_state_dict(_below(tensors, "averaged."))
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in _below(tensors, "optimizer.").items():
-            index, _, key = name.partition(".")
-            state.setdefault(int(index), {})[key] = value
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+        for number, optimizer in enumerate(self.optimizers):
+            state: dict[int, dict[str, torch.Tensor]] = {}
+            for name, value in _below(tensors, f"optimizer.{number}.").items():
+                index, _, key = name.partition(".")
+                state.setdefault(int(index), {})[key] = value
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
@@ -158,19 +176,6 @@ def _numbers(module: nn.Module) -> Iterable[torch.Tensor]:
     for buffer in module.buffers():
         if buffer.is_floating_point():
             yield buffer
-
-
-def _optimizer(settings: OptimizerSettings, network: nn.Module) -> torch.optim.Optimizer:
-    """The optimiser; only kernels and matrices decay, since biases and normalisation have no scale to lose."""
-    kernels = [value for value in network.parameters() if value.ndim > 1]
-    others = [value for value in network.parameters() if value.ndim <= 1]
-    groups = [
-        {"params": kernels, "weight_decay": settings.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    if settings.name == "adamw":
-        return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.momentum, 0.99))
-    return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, nesterov=settings.momentum > 0)
 
 
 def fastest_plan(

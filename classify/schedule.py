@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from classify.settings import OptimizerSettings
 
@@ -33,15 +34,23 @@ class Budget:
         return used
 
 
-def learning_rate(settings: OptimizerSettings, highest: float, used: float) -> float:
-    """The rate at the share `used` (0..1) of the budget: linear rise, then the fall that the settings name.
+DECAYS: dict[str, Callable[[float], float]] = {
+    "cosine": lambda along: (1 + math.cos(math.pi * along)) / 2,  # Loshchilov & Hutter, SGDR, 2017
+    "linear": lambda along: 1 - along,
+    "polynomial": lambda along: (1 - along) ** 2,
+    "exponential": lambda along: 0.01**along,
+    "step": lambda along: 0.1 ** sum(along >= edge for edge in (0.5, 0.75)),  # He et al., 2016, for CIFAR
+    "trapezoid": lambda along: min(1.0, (1 - along) / 0.4),  # warm-up, stable, decay: Haegele et al., 2024
+    "constant": lambda along: 1.0,
+}
+"""Shapes by name: share of what follows the warm-up, 0..1, to the share of the highest rate. All but step, exponential and
+constant end at 0."""
 
-    Cosine: Loshchilov & Hutter, "SGDR" (2017).
-    """
+
+def learning_rate(settings: OptimizerSettings, highest: float, used: float) -> float:
+    """The rate at the share `used` (0..1) of the budget: linear rise, then the fall that the settings name (`DECAYS`)."""
     used = min(max(used, 0.0), 1.0)
     if used < settings.warmup:
         return highest * used / settings.warmup
     along = (used - settings.warmup) / max(1 - settings.warmup, 1e-9)
-    if settings.decay == "cosine":
-        return highest * (1 + math.cos(math.pi * along)) / 2
-    return highest * (1 - along) if settings.decay == "linear" else highest
+    return highest * DECAYS[settings.decay](along)

@@ -49,8 +49,12 @@ class DataSettings:
     val: float = _key(0.1, "share held out for validation where there is no workspace", low=0.01, high=0.9)
     balance: str = _key(
         "sample",
-        "sample: draw pictures by their balance weight; loss: weigh the loss by it; none: as they come",
-        choices=("sample", "loss", "none"),
+        "sample: draw pictures by their balance weight; loss: weigh the loss by it; logits: add the classes' log shares to "
+        "the logits while training; none: as they come",
+        choices=("sample", "loss", "logits", "none"),
+    )
+    tau: float = _key(
+        1.0, "how much of the log shares balance = logits adds; 1: balanced softmax", low=0, high=4
     )
 
 
@@ -89,14 +93,16 @@ class AugmentationSettings:
 class OptimizerSettings:
     """How the weights move."""
 
-    name: str = _key("adamw", "adamw, or sgd (with Nesterov momentum)", choices=("adamw", "sgd"))
+    name: str = _key(
+        "adamw", "adamw, sgd (with Nesterov momentum), or muon", choices=("adamw", "sgd", "muon")
+    )
     lr: float = _key(
         0.0,
         "highest learning rate, for a batch of 64; scaled with the batch size; 0: the optimiser's usual",
         low=0,
         high=100,
     )
-    momentum: float = _key(0.9, "momentum of sgd; first beta of adamw", low=0, high=0.9999)
+    momentum: float = _key(0.9, "momentum of sgd; first beta of adamw, also beside muon", low=0, high=0.9999)
     weight_decay: float = _key(
         -1.0,
         "weight decay of kernels; biases and normalisation have none; -1: the optimiser's usual",
@@ -104,14 +110,21 @@ class OptimizerSettings:
         high=10,
     )
     warmup: float = _key(0.05, "share of the budget in which the rate rises from 0", low=0, high=0.9)
-    decay: str = _key("cosine", "shape of the fall to 0", choices=("cosine", "linear", "constant"))
+    decay: str = _key(
+        "cosine",
+        "shape of the fall, see classify.schedule.DECAYS",
+        choices=("cosine", "linear", "polynomial", "exponential", "step", "trapezoid", "constant"),
+    )
+    focal: float = _key(
+        0.0, "gamma of the focal loss, which counts easy pictures less; 0: cross-entropy", low=0, high=10
+    )
     label_smoothing: float = _key(0.1, "share of the target spread over all classes", low=0, high=0.9)
     ema: float = _key(
         0.998, "decay of the moving average of the weights, a step; 0: none", low=0, high=0.99999
     )
 
 
-_USUAL = {"adamw": (0.002, 0.05), "sgd": (0.1, 5e-4)}
+_USUAL = {"adamw": (0.002, 0.05), "sgd": (0.1, 5e-4), "muon": (0.002, 0.05)}
 """Learning rate and weight decay of each optimiser."""
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import contextlib
 import json
 import math
+import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,10 @@ from classify import checkpoints, models, provenance, weights
 from classify.data.dataset import Dataset, Part, read_dataset
 from classify.data.sampling import draw_epoch
 from classify.data.sources import find_source
+from classify.distributed import Group, join
+from classify.history import Epoch, as_csv, enter, scores
 from classify.learner import Learner, Plan, fastest_plan
+from classify.losses import log_shares
 from classify.runs import run_folder, settings_of
 from classify.schedule import Budget, learning_rate
 from classify.settings import Settings
@@ -30,40 +33,11 @@ from curate.errors import UserError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_SMOOTH = 5
-"""Evaluations whose mean decides about `best`: one alone is noise where the validation part is small."""
-
 _MEASURING = 0.02
 """Share of the time budget that may go to finding the fastest arithmetic."""
 
 _SAVE_SECONDS = 20.0
 """Least time between two checkpoints."""
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One epoch: `loss` mean over its steps, `macro_f1` and `accuracy` on the validation part, `seconds` in all of
-    which `evaluation_seconds` went to it, `rate` pictures a second in training, `used` share of the budget (0..1),
-    `left` seconds to the end as it looks now.
-    """
-
-    epoch: int
-    loss: float
-    macro_f1: float
-    accuracy: float
-    learning_rate: float
-    seconds: float
-    evaluation_seconds: float
-    rate: float
-    used: float
-    left: float
-
-    def __str__(self) -> str:
-        """One line for the terminal."""
-        return (
-            f"epoch {self.epoch:>4}   loss {self.loss:6.3f}   macro-F1 {self.macro_f1:.3f}   {self.seconds:6.1f} s   "
-            f"{self.rate:7.0f} pictures/s   {100 * self.used:3.0f} %   {self.left / 60:5.1f} min left"
-        )
 
 
 @dataclass(frozen=True)
@@ -102,7 +76,12 @@ def train(
     run = Path(out)
     settings = settings_of(run, settings, resume)
     found = find_source(source, settings.data.raw)
-    with run_folder(run):
+    device = _device(settings)
+    with join(device, settings.training.batch_size) as group, contextlib.ExitStack() as stack:
+        if group.first:
+            stack.enter_context(run_folder(run))
+        else:
+            on_epoch, say, progress = lambda epoch: None, lambda text: None, silent
         preprocessing = _preprocessing(settings)
         data = read_dataset(
             found,
@@ -114,7 +93,7 @@ def train(
         )
         for note in data.notes:
             say(note)
-        return _Run(run, settings, preprocessing, data, start, say).train(on_epoch)
+        return _Run(run, settings, preprocessing, data, device, group, start, say).train(on_epoch)
 
 
 def _preprocessing(settings: Settings) -> Preprocessing:
@@ -131,14 +110,17 @@ class _Run:
         settings: Settings,
         preprocessing: Preprocessing,
         data: Dataset,
+        device: torch.device,
+        group: Group,
         start: float,
         say: Callable[[str], None],
     ) -> None:
         self.folder = folder
         self.preprocessing = preprocessing
         self.data = data
+        self.device = device
+        self.group = group
         self.say = say
-        self.device = _device(settings)
         stored = checkpoints.read(folder)
         options = {
             "size": settings.data.size,
@@ -151,12 +133,12 @@ class _Run:
         initial = {name: value.clone() for name, value in network.state_dict().items()}
         plan, settings = self._plan(network, settings, stored)
         self.settings = settings
-        self.learner = Learner(network, settings, preprocessing, plan, self.device)
+        self.learner = Learner(network, settings, preprocessing, plan, device, group)
         self.state = checkpoints.Progress()
         self.about = {"data": data.fingerprint, "classes": data.classes, "channels_last": plan.channels_last}
         if stored:
             self._restore(stored)
-        else:
+        elif group.first:
             write_whole(folder / "settings.toml", settings.to_toml().encode())
             record = provenance.record(initial, settings.to_dict(), data.fingerprint, str(plan))
             write_whole(folder / "provenance.json", json.dumps(record, indent=1).encode())
@@ -180,6 +162,8 @@ class _Run:
                 if settings.training.minutes
                 else math.inf,
             )
+            chosen = self.group.agree_text(f"{plan.precision} {plan.channels_last}").split()
+            plan = Plan(chosen[0], chosen[1] == "True")
             tried = "; ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
             self.say(
                 f"Computing in {plan} on {self.device.type}: "
@@ -208,6 +192,10 @@ class _Run:
         self.val_images = torch.from_numpy(val.images).to(self.device)
         rates = train.copies.astype(np.float64)
         self.rates = rates * train.weights if balance == "sample" else rates
+        if balance == "logits":
+            self.learner.shift = log_shares(
+                torch.from_numpy(rates), self.labels, len(self.data.classes), self.settings.data.tau
+            )
         batch = self.settings.training.batch_size
         self.steps = max(1, round(float(rates.sum()) / batch))
         self.budget = Budget(self.settings.training.epochs * self.steps, 60 * self.settings.training.minutes)
@@ -221,12 +209,13 @@ class _Run:
         """Epochs until the budget is used or patience is over; see `classify.training.train`."""
         while not self.state.finished:
             epoch = self._epoch()
-            self._judge(epoch)
+            if self.group.first:
+                self._judge(epoch)
             on_epoch(epoch)
-            if self.state.finished or time.monotonic() - self.saved > _SAVE_SECONDS:
+            self.state.finished = bool(*self.group.agree(self.state.finished))
+            if self.group.first and (self.state.finished or time.monotonic() - self.saved > _SAVE_SECONDS):
                 self._save()
-        kept = self.state.history[self.state.best_epoch - 1]
-        score = kept["macro_f1"]
+        score = self.state.history[self.state.best_epoch - 1]["macro_f1"] if self.group.first else math.nan
         return TrainResult(
             run=str(self.folder),
             best=str(self.folder / "best.safetensors"),
@@ -246,15 +235,18 @@ class _Run:
         drawn = draw_epoch(self.rates, self.steps * training.batch_size, training.seed, self.state.epoch)
         losses = []
         for indices in drawn.reshape(self.steps, -1):
-            used = self.budget.used(self.state.step, self.elapsed)
+            (used,) = self.group.agree(self.budget.used(self.state.step, self.elapsed))
             if used >= 1 and self.state.step:
                 break
-            losses.append(self._step(indices, used))
+            losses.append(self._step(self.group.part(indices), used))
             self.state.step += 1
             done += 1
         loss = float(torch.stack(losses).mean()) if losses else math.nan
         trained = time.monotonic()
-        macro_f1, accuracy = scores(self.data.val.labels, self.learner.predict(self.val_images))
+        macro_f1 = accuracy = math.nan
+        if self.group.first:
+            macro_f1, accuracy = scores(self.data.val.labels, self.learner.predict(self.val_images))
+        waiting, self.learner.waiting = self.learner.waiting, 0.0
         self.state.epoch += 1
         now = time.monotonic()
         self.budget.closing = max(self.budget.closing, now - trained)
@@ -268,6 +260,7 @@ class _Run:
             seconds=now - begun,
             evaluation_seconds=now - trained,
             rate=done * training.batch_size / max(trained - begun, 1e-9),
+            waiting=waiting / max(trained - begun, 1e-9),
             used=used,
             left=self.elapsed * (1 - used) / max(used, 1e-9),
         )
@@ -280,23 +273,14 @@ class _Run:
     def _rate(self, used: float) -> float:
         optimizer = self.settings.optimizer
         scale = self.settings.training.batch_size / 64
-        if optimizer.name == "adamw":
+        if optimizer.name != "sgd":
             scale = math.sqrt(scale)
         return learning_rate(optimizer, optimizer.lr * scale, used)
 
     def _judge(self, epoch: Epoch) -> None:
         """Enter the epoch into the history, keep its weights where they are the best so far, and see whether to end."""
-        state = self.state
-        state.history.append(asdict(epoch))
-        smoothed = float(np.mean([row["macro_f1"] for row in state.history[-_SMOOTH:]]))
-        if smoothed > state.highest:
-            state.highest, state.highest_epoch = smoothed, epoch.epoch
-        if not smoothed < state.highest - standard_error(state.highest, len(self.data.val)):
-            state.best_epoch = epoch.epoch
+        if enter(self.state, epoch, len(self.data.val), self.settings.training.patience):
             self.best = {name: value.clone() for name, value in self.learner.averaged.state_dict().items()}
-        patience = self.settings.training.patience
-        bored = patience > 0 and epoch.epoch - state.highest_epoch >= patience
-        state.finished = bored or epoch.used >= 1
 
     def _save(self) -> None:
         """Write the weights, the history and the checkpoint."""
@@ -305,7 +289,7 @@ class _Run:
             self._write_weights("best.safetensors", self.best, self.state.best_epoch)
             self.best = None
         self._write_weights("last.safetensors", self.learner.averaged.state_dict(), self.state.epoch)
-        write_whole(self.folder / "history.csv", _table(self.state.history).encode())
+        write_whole(self.folder / "history.csv", as_csv(self.state.history).encode())
         self.state.elapsed = self.elapsed
         checkpoints.write(self.folder, self.learner.state(), self.state, self.about)
         self.saved = time.monotonic()
@@ -332,37 +316,6 @@ def _device(settings: Settings) -> torch.device:
         raise UserError(
             "training.device is cuda, but no GPU can be used here.", "Use --set training.device=auto."
         )
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def _table(history: list[dict[str, float]]) -> str:
-    """The history as CSV, a row an epoch."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(history[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(
-        {key: round(value, 6) if isinstance(value, float) else value for key, value in row.items()}
-        for row in history
-    )
-    return text.getvalue()
-
-
-def scores(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> tuple[float, float]:
-    """Macro-F1 over the classes that occur in `labels`, and accuracy: 0..1; NaN where there are no pictures."""
-    if not len(labels):
-        return math.nan, math.nan
-    from sklearn.metrics import f1_score
-
-    present = np.unique(labels)
-    macro = float(f1_score(labels, predicted, labels=present, average="macro", zero_division=0))
-    return macro, float(np.mean(labels == predicted))
-
-
-def standard_error(score: float, pictures: int) -> float:
-    """How far chance alone moves a score: that of a share `score` among so many pictures (binomial).
-
-    `best` is the latest epoch whose smoothed macro-F1 is within one standard error of the highest (the rule of
-    Breiman et al., 1984): with a falling learning rate the later weights are the better ones in doubt.
-    """
-    share = min(max(score, 0.0), 1.0)
-    return math.sqrt(share * (1 - share) / max(pictures, 1))
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))

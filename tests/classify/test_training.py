@@ -12,10 +12,11 @@ import torch
 from PIL import Image, ImageDraw
 
 from classify import models, provenance, weights
+from classify.history import scores, standard_error
 from classify.learner import Learner, Plan, fastest_plan
 from classify.schedule import Budget, learning_rate
 from classify.settings import OptimizerSettings, Settings, read_settings
-from classify.training import scores, standard_error, train
+from classify.training import train
 from classify.weights import Preprocessing
 from curate.errors import UserError
 
@@ -221,14 +222,27 @@ def test_the_budget_follows_steps_or_the_clock():
     assert closing.used(0, 85) == 1
 
 
-@pytest.mark.parametrize(("decay", "middle"), [("cosine", 1.0), ("linear", 1.0), ("constant", 2.0)])
+@pytest.mark.parametrize(
+    ("decay", "middle"),
+    [
+        ("cosine", 1.0),
+        ("linear", 1.0),
+        ("polynomial", 0.5),
+        ("exponential", 0.2),
+        ("step", 0.2),
+        ("trapezoid", 2.0),
+        ("constant", 2.0),
+    ],
+)
 def test_the_rate_rises_and_falls(decay, middle):
-    settings = OptimizerSettings(warmup=0.2, decay=decay)
+    settings = OptimizerSettings(warmup=0.25, decay=decay)
     assert learning_rate(settings, 2.0, 0.0) == 0
-    assert learning_rate(settings, 2.0, 0.1) == pytest.approx(1)
-    assert learning_rate(settings, 2.0, 0.2) == pytest.approx(2)
-    assert learning_rate(settings, 2.0, 0.6) == pytest.approx(middle)
-    assert learning_rate(settings, 2.0, 1.5) == pytest.approx(2.0 if decay == "constant" else 0, abs=1e-9)
+    assert learning_rate(settings, 2.0, 0.125) == pytest.approx(1)
+    assert learning_rate(settings, 2.0, 0.25) == pytest.approx(2)
+    assert learning_rate(settings, 2.0, 0.625) == pytest.approx(middle)
+    assert learning_rate(settings, 2.0, 1.5) == pytest.approx(
+        {"constant": 2.0, "exponential": 0.02, "step": 0.02}.get(decay, 0), abs=1e-9
+    )
 
 
 def learner(*more):
@@ -244,7 +258,7 @@ def data():
     return torch.randint(0, 256, (8, 16, 16, 3), dtype=torch.uint8), torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
 def test_state_and_restore_continue_exactly(optimizer):
     images, labels = data()
     whole, first = learner(f"optimizer.name={optimizer}"), learner(f"optimizer.name={optimizer}")
@@ -299,6 +313,12 @@ def test_chance_moves_scores_of_few_pictures_more():
     assert standard_error(0.5, 100) == pytest.approx(0.05)
     assert standard_error(0.5, 400) == pytest.approx(0.025)
     assert standard_error(-1, 10) == 0
+
+
+@pytest.mark.parametrize("more", [("data.balance=logits",), ("data.balance=none", "optimizer.focal=2")])
+def test_other_ways_with_unequal_classes_learn_too(more, shapes, tmp_path):
+    result = train(shapes, tmp_path / "run", tiny("training.epochs=12", *more), workers=1)
+    assert result.macro_f1 > 0.8
 
 
 def test_a_gpu_that_is_not_there(shapes, tmp_path):

@@ -1,0 +1,95 @@
+"""Several processes that train one network together, as `torchrun` starts them; or one alone.
+
+Each process holds all pictures and works on its part of every batch; gradients are averaged
+(`torch.nn.parallel.DistributedDataParallel`). The first process decides, writes and speaks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import distributed
+
+from curate.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes of a run: `rank` of this one, counted from 0, of `size`."""
+
+    rank: int = 0
+    size: int = 1
+    control: Any = None
+    """torch's group for plain numbers on the processor, so that a GPU is never waited for."""
+
+    @property
+    def first(self) -> bool:
+        """Whether this process decides, writes and speaks."""
+        return self.rank == 0
+
+    def part(self, batch: NDArray[np.int64]) -> NDArray[np.int64]:
+        """This process's part of a batch's indices, int64 (N / size,)."""
+        return batch[self.rank :: self.size]
+
+    def agree(self, *numbers: float) -> list[float]:
+        """The first process's numbers, in every process."""
+        if self.size == 1:
+            return list(numbers)
+        found = torch.tensor(numbers, dtype=torch.float64)
+        distributed.broadcast(found, 0, group=self.control)
+        return [float(number) for number in found]
+
+    def agree_text(self, text: str) -> str:
+        """The first process's text, in every process."""
+        if self.size == 1:
+            return text
+        data = text.encode()
+        (length,) = self.agree(len(data))
+        found = torch.zeros(int(length), dtype=torch.uint8)
+        if self.first:
+            found[:] = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+        distributed.broadcast(found, 0, group=self.control)
+        return bytes(found.tolist()).decode()
+
+    def shared(self, network: nn.Module) -> nn.Module:
+        """The network as training calls it: gradients are averaged over the processes."""
+        if self.size == 1:
+            return network
+        return torch.nn.parallel.DistributedDataParallel(network)
+
+
+ALONE = Group()
+
+
+@contextlib.contextmanager
+def join(device: torch.device, batch_size: int) -> Iterator[Group]:
+    """The group that `torchrun` put this process into; a process started without it is alone.
+
+    Raises UserError where the batch cannot be divided evenly.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield ALONE
+        return
+    if batch_size % size:
+        raise UserError(
+            f"training.batch_size is {batch_size}: it cannot be divided among {size} processes.",
+            f"Take a multiple of {size}: --set training.batch_size={max(size, batch_size // size * size)}.",
+        )
+    if device.type == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield Group(distributed.get_rank(), size, distributed.new_group(backend="gloo"))
+    finally:
+        distributed.destroy_process_group()
