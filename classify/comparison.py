@@ -123,7 +123,7 @@ def sentences(rows: Sequence[Mapping[str, Any]], measure: str) -> list[str]:
     """What the rows say in plain words: the best, what can be told from noise, and what cannot."""
     if not rows:
         return ["No cell is finished."]
-    said = [f"Highest {WORDS[measure]}: {rows[0]['name']}, {rows[0]['mean']:.3f}."]
+    said = [f"Highest {WORDS[measure]}: {rows[0]['mean']:.3f}, by {rows[0]['name']}."]
     others = [row for row in rows if not row["baseline"]]
     known = [row for row in others if row["low"] is not None]
     told = [row for row in known if row["told"]]

@@ -23,6 +23,7 @@ from classify.search import Proposals
 from classify.weights import write_whole
 from curate.engine import default_workers
 from curate.errors import Locked, UserError
+from curate.tables import path_to_text
 
 _POLL = 0.1
 """Seconds between two looks at the running cells."""
@@ -258,8 +259,8 @@ class _Sweep:
         changes = [{key: value_of(one.settings, key) for key in self.plan.keys} for one in self.combinations]
         rows = comparison.summarise([one.name for one in self.combinations], changes, found, measure)
         content = {
-            "name": self.plan.path.stem,
-            "plan": str(self.plan.path),
+            "name": path_to_text(self.plan.path.stem),
+            "plan": path_to_text(str(self.plan.path)),
             "compare": measure,
             "baseline": self.combinations[0].name,
             "keys": self.plan.keys,

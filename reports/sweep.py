@@ -13,7 +13,7 @@ from reports.plots import WIDTH, ticks
 _LEFT, _RIGHT, _BAND, _TOP, _BOTTOM = 8, 8, 38, 4, 24
 _STEPS = 3
 """Heights over which the dots of a combination are spread, so that equal ones can be told apart."""
-_NAME = 48
+_NAME = 44
 """Longest name in the plot, characters; the table holds the whole."""
 
 
@@ -25,7 +25,7 @@ def sweep_page(content: Mapping[str, Any]) -> str:
         .render(
             content=content,
             rows=content["rows"],
-            words=content["compare"].replace("val_", "validation ").replace("_", " ").replace("f1", "F1"),
+            words=content["compare"].replace("val_", "validation ").replace("macro_f1", "macro-F1"),
             plot=dots(content["rows"]),
             judged=any("test_macro_f1" in row for row in content["rows"]),
             style=Markup(template_text("report.css")),
@@ -58,7 +58,8 @@ def dots(rows: Sequence[Mapping[str, Any]]) -> Markup:
     for i, row in enumerate(rows):
         top = _TOP + _BAND * i
         name = row["name"] if len(row["name"]) <= _NAME else row["name"][: _NAME - 1] + "…"
-        parts.append(f'<text class="name" x="{_LEFT}" y="{top + 12}">{escape(name)}</text>')
+        mark = ' <tspan class="tick">baseline</tspan>' if row["baseline"] and name != "baseline" else ""
+        parts.append(f'<text class="name" x="{_LEFT}" y="{top + 12}">{escape(name)}{mark}</text>')
         x = across(row["mean"])
         parts.append(f'<path class="mean" d="M{x:.1f} {top + 16}V{top + 35}"/>')
         for j, cell in enumerate(row["cells"]):

@@ -85,6 +85,7 @@ def test_the_plan_in_the_documentation_runs(place, tmp_path, monkeypatch):
     text = re.search(r"<!-- plan -->\n```toml\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)[1]
     small, count = re.subn(r'training\.minutes.*?training\.precision = "fp32"\n', TINY, text, flags=re.DOTALL)
     assert count == 1
+    small = small.replace("seeds = [0, 1, 2]", "seeds = [0, 1]")
     (tmp_path / "plan.toml").write_text(small, encoding="utf-8")
     for name in ("pictures", "test"):
         (tmp_path / name).symlink_to(place / name)
@@ -93,7 +94,7 @@ def test_the_plan_in_the_documentation_runs(place, tmp_path, monkeypatch):
     out = tmp_path / "sweeps" / "plan"
     assert content["baseline"] == "baseline"
     assert {row["name"]: row["n"] for row in content["rows"]} == {
-        "baseline": 3, "lr=0.001": 3, "lr=0.004": 3, "mixup=0": 3,
+        "baseline": 2, "lr=0.001": 2, "lr=0.004": 2, "mixup=0": 2,
     }  # fmt: skip
     assert json.loads((out / "results.json").read_text(encoding="utf-8"))["rows"] == content["rows"]
     assert (out / "sweep.html").read_text() == "4 rows"
@@ -102,12 +103,12 @@ def test_the_plan_in_the_documentation_runs(place, tmp_path, monkeypatch):
     cell = content["rows"][0]["cells"][1]
     assert cell["seed"] == 1
     assert cell["value"] == cell["val_macro_f1"]
-    assert said[0] == "12 cells."
+    assert said[0] == "8 cells."
     assert re.fullmatch(
-        r"1/12  baseline, seed 0: validation macro-F1 0\.\d+, \d+ s, about .* min left", said[1]
+        r"1/8  baseline, seed 0: validation macro-F1 0\.\d+, \d+ s, about .* min left", said[1]
     )
     folders = sorted((out / "cells").iterdir())
-    assert len(folders) == 12
+    assert len(folders) == 8
     assert all((folder / "best.safetensors").exists() for folder in folders)
 
 
@@ -118,7 +119,7 @@ def test_the_search_in_the_documentation_can_be_read(tmp_path):
 
 
 def test_a_half_done_cell_is_resumed_to_the_same_result(plan, tmp_path, monkeypatch, capsys):
-    path = plan("training.epochs = 4\n[factors]\nmodel.width = [4]\n".replace("training.epochs = 4\n", ""))
+    path = plan("[factors]\nmodel.width = [4]\n")
     path.write_text(path.read_text().replace("training.epochs = 1", "training.epochs = 4"))
     whole, _ = run(path, tmp_path / "whole")
     monkeypatch.setattr(training, "_SAVE_SECONDS", 0)
@@ -141,7 +142,7 @@ def test_a_half_done_cell_is_resumed_to_the_same_result(plan, tmp_path, monkeypa
 
 
 def test_after_kill_9_only_what_is_missing_runs(plan, tmp_path):
-    path, out = plan("[factors]\nmodel.width = [4, 8, 12]\n"), tmp_path / "out"
+    path, out = plan(), tmp_path / "out"
     command = [sys.executable, "-m", "classify", "sweep", str(path), "--out", str(out)]
     killed = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
@@ -158,10 +159,10 @@ def test_after_kill_9_only_what_is_missing_runs(plan, tmp_path):
     done = subprocess.run([*command, "--jobs", "2", "--json"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     content = json.loads(done.stdout)
-    assert sorted(row["name"] for row in content["rows"]) == ["width=12", "width=4", "width=8"]
+    assert sorted(row["name"] for row in content["rows"]) == ["width=4", "width=8"]
     assert content["failed"] == content["left"] == []
     assert before == (first.stat().st_mtime_ns, (first.parent / "best.safetensors").stat().st_mtime_ns)
-    assert len(list(out.glob("cells/*/result.json"))) == 3
+    assert len(list(out.glob("cells/*/result.json"))) == 2
     assert "<svg" in (out / "sweep.html").read_text(encoding="utf-8")
 
 
