@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from curate.errors import UserError
 from reports.terminal import Terminal, command
 
 if TYPE_CHECKING:
@@ -142,6 +143,48 @@ def evaluate_command(
             say=terminal.say,
         )
     terminal.result(**result.metrics)
+
+
+@app.command("sweep")
+@shared
+def sweep_command(
+    session: Session,
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="The plan, a TOML file: see docs/sweeps.md.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the sweep [default: sweeps/NAME].")
+    ] = None,
+    jobs: Annotated[int, typer.Option(metavar="N", min=1, help="Cells that run at once.")] = 1,
+) -> None:
+    """Train every combination of a plan with every seed, and compare.
+
+    The same command goes on after a kill or a changed plan: what is finished is not run again.
+    """
+    from classify.comparison import FIGURES, table
+    from classify.sweep import sweep
+    from reports.sweep import sweep_page
+
+    terminal = session.terminal
+    result = sweep(plan, out, jobs=jobs, draw=sweep_page, say=terminal.say)
+    content = result.content
+    terminal.result(out=str(result.out), **content)
+    if content["rows"]:
+        columns, cells = table(content["rows"], content["compare"])
+        terminal.table(columns[:FIGURES], [row[:FIGURES] for row in cells])
+        terminal.table(
+            [columns[0], *columns[FIGURES:]], [[row[0], *row[FIGURES:]] for row in cells], title="Of one cell"
+        )
+    for sentence in content["sentences"]:
+        terminal.say(sentence)
+    terminal.say(f"Results: {result.out / 'sweep.html'}")
+    if content["failed"]:
+        if session.json:
+            terminal.finish()
+            raise SystemExit(2)
+        first = content["failed"][0]
+        raise UserError(
+            f"{len(content['failed'])} cells failed; the first, {first['name']}, seed {first['seed']}: {first['reason']}",
+            "The same command tries them again; the others are finished.",
+        )
 
 
 def main() -> None:

@@ -186,9 +186,9 @@ def _html(data: ReportData, lists: dict[str, Listing], chart: Chart | None, prog
     problems = sections.problem_rows(data.problems)
     wanted = _gallery_paths(lists, problems)
     gallery, places, map_sheets = _thumbnails(data, wanted, chart.paths if chart else [], progress)
-    script = _template_text("report.js")
+    script = template_text("report.js")
     page: str = (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             data=data,
@@ -206,7 +206,7 @@ def _html(data: ReportData, lists: dict[str, Listing], chart: Chart | None, prog
             chart_json=_script_data(chart.content(), map_sheets) if chart else "",
             places=places,
             style=Markup(
-                _template_text("report.css") + _sheet_rules("g", gallery) + _sheet_rules("m", map_sheets)
+                template_text("report.css") + _sheet_rules("g", gallery) + _sheet_rules("m", map_sheets)
             ),
             script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -215,11 +215,13 @@ def _html(data: ReportData, lists: dict[str, Listing], chart: Chart | None, prog
     return page
 
 
-def _template_text(name: str) -> str:
+def template_text(name: str) -> str:
+    """The text of a file in `templates`."""
     return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
 
 
-def _environment() -> Any:
+def environment() -> Any:
+    """Jinja's environment of all pages: everything is escaped; `shown` and `count` are its filters."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

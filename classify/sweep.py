@@ -1,0 +1,308 @@
+"""Experiments by plan: train each combination with each seed, go on after a kill, and compare.
+
+The plan is `classify.plan`'s, a cell `classify.cells`'s, the figures `classify.comparison`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from classify import cells as work
+from classify import comparison
+from classify.cells import Cell, Data
+from classify.data.sources import find_source
+from classify.plan import Combination, Plan, check_known, read_plan, value_of
+from classify.search import Proposals
+from classify.weights import write_whole
+from curate.engine import default_workers
+from curate.errors import Locked, UserError
+from curate.tables import path_to_text
+
+_POLL = 0.1
+"""Seconds between two looks at the running cells."""
+
+Draw = Callable[[Mapping[str, Any]], str]
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """Where it all lies, and what `results.json` holds: rows (the best first), sentences, and the cells that `failed`
+    (with the reason) or were `left`.
+    """
+
+    out: Path
+    content: dict[str, Any]
+
+
+def sweep(
+    plan: str | Path,
+    out: str | Path | None = None,
+    *,
+    jobs: int = 1,
+    isolate: bool = True,
+    draw: Draw | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> SweepResult:
+    """Run the plan in the TOML file `plan` in the folder `out` (by default `sweeps/NAME`), or go on with it.
+
+    `jobs` cells run at once, each in a process of its own with its share of the processors; without `isolate` they
+    run in this process, one after the other. Cells that are finished are not run again, half-done ones are resumed.
+    Writes results.md, results.csv, results.json, and with `draw` (results to HTML) sweep.html, after each cell.
+    A cell that fails is named in the result with its reason; the others go on. Raises UserError for a plan that will
+    not do, before anything runs, and Locked where another sweep is at work in `out`.
+    """
+    if jobs < 1 or (jobs > 1 and not isolate):
+        raise ValueError(f"jobs: {jobs}, isolate: {isolate}")
+    checked = read_plan(plan)
+    place = Path(out) if out is not None else Path("sweeps") / checked.path.stem
+    run = _Sweep(checked, place, jobs, isolate, draw, say)
+    with _held(place):
+        return run.run()
+
+
+@contextlib.contextmanager
+def _held(out: Path) -> Iterator[None]:
+    """Make the sweep's folder and hold it. Raises Locked where another sweep does; a killed one holds nothing."""
+    from filelock import FileLock, Timeout
+
+    try:
+        (out / "cells").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{out}: cannot be made ({error.strerror}).", "Give another place with --out."
+        ) from error
+    lock = FileLock(out / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise Locked(
+            f"{out}: another sweep is at work in this folder.",
+            "Wait for it to end, or give another place with --out.",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class _Sweep:
+    """One session of a sweep. What does not depend on the folder is checked when it is made."""
+
+    def __init__(
+        self, plan: Plan, out: Path, jobs: int, isolate: bool, draw: Draw | None, say: Callable[[str], None]
+    ) -> None:
+        self.plan = plan
+        self.out = out
+        self.cells = out / "cells"
+        self.jobs = jobs
+        self.isolate = isolate
+        self.draw = draw
+        self.say = say
+        self._data: dict[bool, Data] = {}
+        self.combinations = plan.combinations()
+        """The baseline first; a search adds to them."""
+        for folder in (plan.train, plan.test):
+            if folder is not None and folder.resolve() in (out.resolve(), *out.resolve().parents):
+                raise UserError(
+                    f"{out}: lies inside {folder}, among the pictures.", "Give another place with --out."
+                )
+        self.test = Data(plan.test.resolve(), work.folder_digest(plan.test)) if plan.test else None
+        _check_models(plan, self.combinations)
+        for combination in self.combinations:
+            self._train_data(combination)
+        self.proposals = Proposals(plan) if plan.search else None
+        trials = plan.search.trials if plan.search else 0
+        self.total = (len(self.combinations) + trials) * len(plan.seeds)
+        self.results: dict[str, dict[int, dict[str, Any]]] = {}
+        self.failed: list[dict[str, Any]] = []
+        self.left: list[dict[str, Any]] = []
+        self.untried = 0
+        self.done = 0
+        self.spent: list[float] = []
+        self.deadline = time.monotonic() + (60 * plan.minutes or math.inf)
+
+    def run(self) -> SweepResult:
+        """Everything that is not done yet, and the comparison."""
+        cells = self._cells(self.combinations)
+        finished = sum(cell.result(self.cells) is not None for cell in cells)
+        self.say(
+            f"{self.total} cells, {finished} of them finished already."
+            if finished
+            else f"{self.total} cells."
+        )
+        training = self.plan.base.training
+        if training.precision == "auto":
+            self.say(
+                "training.precision is auto, so cells may compute differently; name one for a fairer comparison."
+            )
+        if training.minutes and self.jobs > 1:
+            self.say("training.minutes counts time, and several cells at once share the processors.")
+        self._run(cells)
+        if self.proposals and self.plan.search:
+            self._search(self.proposals, self.plan.search.trials)
+        return SweepResult(self.out, self._write())
+
+    def _search(self, proposals: Proposals, trials: int) -> None:
+        """Try what the sampler proposes, each in the light of all before."""
+        for number in range(trials):
+            if self.left or time.monotonic() >= self.deadline:
+                self.untried = trials - number
+                break
+            combination = proposals.ask()
+            if all(combination.settings != known.settings for known in self.combinations):
+                self.combinations.append(combination)
+            cells = self._cells([combination])
+            self._run(cells)
+            found = self.results.get(cells[0].key, {})
+            values = [found[seed][self.plan.compare] for seed in self.plan.seeds if seed in found]
+            proposals.tell(sum(values) / len(values) if len(values) == len(self.plan.seeds) else None)
+
+    # Cells --------------------------------------------------------------------------------------------------------
+
+    def _train_data(self, combination: Combination) -> Data:
+        raw = combination.settings.data.raw
+        if raw not in self._data:
+            source = find_source(self.plan.train, raw)
+            if source.splits is not None and "val" not in source.splits:
+                raise UserError(
+                    f"{self.plan.train}: its validation part is empty, so nothing can be compared.",
+                    f"Split it anew with `curate split {source.root} --val 0.1`.",
+                )
+            self._data[raw] = Data(self.plan.train.resolve(), work.source_digest(source))
+        return self._data[raw]
+
+    def _cells(self, combinations: Sequence[Combination]) -> list[Cell]:
+        """Seed by seed, so that a budget that ends leaves combinations that can be compared."""
+        return [
+            Cell(combination, seed, self._train_data(combination), self.test)
+            for seed in self.plan.seeds
+            for combination in combinations
+        ]
+
+    def _run(self, cells: Sequence[Cell]) -> None:
+        """Run the cells that are not finished, several at once, as long as the budget lasts."""
+        waiting = []
+        for cell in cells:
+            result = cell.result(self.cells)
+            if result is None:
+                waiting.append(cell)
+            else:
+                self.results.setdefault(cell.key, {})[cell.seed] = result
+                self.done += 1
+        running: list[tuple[Cell, subprocess.Popen[bytes] | None, float]] = []
+        try:
+            while waiting or running:
+                while waiting and len(running) < self.jobs and time.monotonic() < self.deadline:
+                    cell = waiting.pop(0)
+                    begun = time.monotonic()
+                    running.append((cell, self._begin(cell), begun))
+                if not running:
+                    break
+                ended = [one for one in running if one[1] is None or one[1].poll() is not None]
+                running = [one for one in running if one not in ended]
+                for cell, process, begun in ended:
+                    self.spent.append(time.monotonic() - begun)
+                    self._end(cell, process)
+                if not ended:
+                    time.sleep(_POLL)
+        finally:
+            for _, process, _ in running:
+                if process:
+                    work.stop(process)
+        self.left += [{"name": cell.combination.name, "seed": cell.seed} for cell in waiting]
+
+    def _begin(self, cell: Cell) -> subprocess.Popen[bytes] | None:
+        share = max(1, default_workers() // self.jobs) if self.jobs > 1 else None
+        folder = cell.prepare(self.cells, share)
+        if self.isolate:
+            return work.start(folder, share)
+        work.work(folder)
+        return None
+
+    def _end(self, cell: Cell, process: subprocess.Popen[bytes] | None) -> None:
+        """Take note of a cell that has ended, and say so."""
+        self.done += 1
+        if process and process.stdin:
+            process.stdin.close()
+        name, result = f"{cell.combination.name}, seed {cell.seed}", cell.result(self.cells)
+        if result is None:
+            reason = work.reason_of(cell.folder(self.cells), process.returncode if process else None)
+            self.failed.append({"name": cell.combination.name, "seed": cell.seed, "reason": reason})
+            self.say(f"{self.done}/{self.total}  {name}: failed: {reason}")
+        else:
+            self.results.setdefault(cell.key, {})[cell.seed] = result
+            score = f"{comparison.WORDS[self.plan.compare]} {result[self.plan.compare]:.3f}"
+            self.say(
+                f"{self.done}/{self.total}  {name}: {score}, {result['seconds']:.0f} s{self._time_left()}"
+            )
+        self._write()
+
+    def _time_left(self) -> str:
+        if self.done >= self.total:
+            return ""
+        left = sum(self.spent) / len(self.spent) * (self.total - self.done) / self.jobs
+        return f", about {max(0.0, min(left, self.deadline - time.monotonic())) / 60:.1f} min left"
+
+    # Results ------------------------------------------------------------------------------------------------------
+
+    def _write(self) -> dict[str, Any]:
+        """Compare what is finished, write it, and return it."""
+        measure = self.plan.compare
+        found = [self.results.get(cell.key, {}) for cell in self._first_cells()]
+        changes = [{key: value_of(one.settings, key) for key in self.plan.keys} for one in self.combinations]
+        rows = comparison.summarise([one.name for one in self.combinations], changes, found, measure)
+        content = {
+            "name": path_to_text(self.plan.path.stem),
+            "plan": path_to_text(str(self.plan.path)),
+            "compare": measure,
+            "baseline": self.combinations[0].name,
+            "keys": self.plan.keys,
+            "seeds": list(self.plan.seeds),
+            "rows": rows,
+            "sentences": comparison.sentences(rows, measure) + self._over(),
+            "failed": self.failed,
+            "left": self.left,
+        }
+        files = {
+            "results.md": comparison.to_markdown(content),
+            "results.csv": comparison.to_csv(content),
+            "results.json": comparison.to_json(content),
+        }
+        if self.draw:
+            files["sweep.html"] = self.draw(content)
+        for name, text in files.items():
+            write_whole(self.out / name, text.encode("utf-8", "backslashreplace"))
+        return content
+
+    def _over(self) -> list[str]:
+        """What the time budget left."""
+        what = [f"{len(self.left)} cells"] if self.left else []
+        what += [f"{self.untried} trials"] if self.untried else []
+        if not what:
+            return []
+        return [
+            f"Not begun, as the {self.plan.minutes:g} minutes were used: {' and '.join(what)}. "
+            "The same command goes on with them."
+        ]
+
+    def _first_cells(self) -> list[Cell]:
+        """A cell of each combination: its key finds the results."""
+        seed = self.plan.seeds[0]
+        return [Cell(one, seed, self._train_data(one), self.test) for one in self.combinations]
+
+
+def _check_models(plan: Plan, combinations: Sequence[Combination]) -> None:
+    from classify import models
+
+    asked = {combination.settings.model.name for combination in combinations}
+    if plan.search and "model.name" in plan.search.ranges:
+        asked.update(plan.search.ranges["model.name"].choices)
+    for name in sorted(asked):
+        check_known(name, models.names(), f"{plan.path}: model '{name}' is not known.")
