@@ -38,7 +38,10 @@ def _conv(inside: int, outside: int) -> nn.Conv2d:
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
-    """Normalisation with a trainable shift but no scale; torch's momentum is one minus the paper's .6."""
+    """Normalisation with a trainable shift but no scale; torch's momentum is one minus the paper's .6.
+
+    Torch's epsilon, not the paper's 1e-12: grey pictures leave whitened channels that hold only rounding errors.
+    """
     norm = nn.BatchNorm2d(channels, momentum=1 - 0.6)
     norm.weight.requires_grad_(False)
     return norm
