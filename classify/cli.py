@@ -187,6 +187,23 @@ def sweep_command(
         )
 
 
+@app.command("models")
+@shared
+def models_command(session: Session) -> None:
+    """List the networks: name, what it is, number of weights at 64 px and 10 classes."""
+    from classify.models import overview
+
+    rows = overview(classes=10, size=64)
+    session.terminal.result(models=[dataclasses.asdict(row) for row in rows])
+    session.terminal.table(
+        ["name", "what it is", "weights, 64 px, 10 classes"],
+        [(row.name, row.about, row.weights) for row in rows],
+    )
+    session.terminal.say(
+        "Take one with --set model.name=NAME; --set model.width=N makes it narrower or wider."
+    )
+
+
 def main() -> None:
     """The console script `classify`."""
     app()

@@ -62,8 +62,8 @@ class DataSettings:
 class ModelSettings:
     """The network; it starts from random weights."""
 
-    name: str = _key("small-resnet", "name in the registry, see classify.models.names()")
-    width: int = _key(32, "channels of the first stage", low=4, high=1024)
+    name: str = _key("small-resnet", "the network; `classify models` lists them")
+    width: int = _key(0, "channels of the first stage; 0: the model's own usual", low=0, high=1024)
     dropout: float = _key(0.0, "share of features dropped before the head", low=0, high=0.9)
 
 

@@ -39,6 +39,10 @@ _MEASURING = 0.02
 _SAVE_SECONDS = 20.0
 """Least time between two checkpoints."""
 
+_SAMPLE = 5_000
+_SAMPLE_PIXELS = _SAMPLE * 64**2
+"""Most training pictures that a network is prepared with, and most pixels: as floats they are held all at once."""
+
 
 @dataclass(frozen=True)
 class TrainResult:
@@ -131,6 +135,9 @@ class _Run:
         network = models.create(settings.model.name, len(data.classes), options)
         self.options = options
         initial = {name: value.clone() for name, value in network.state_dict().items()}
+        if isinstance(network, models.Preparing) and not stored:
+            count = min(_SAMPLE, _SAMPLE_PIXELS // settings.data.size**2)
+            network.prepare(preprocessing.tensor(torch.from_numpy(data.train.images[:count])))
         plan, settings = self._plan(network, settings, stored)
         self.settings = settings
         self.learner = Learner(network, settings, preprocessing, plan, device, group)

@@ -8,24 +8,52 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from curate.errors import UserError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 Build = Callable[..., "nn.Module"]
 
-_MODULES = ("classify.models.residual",)
+_MODULES = (
+    "classify.models.lenet",
+    "classify.models.plain",
+    "classify.models.residual",
+    "classify.models.speedrun",
+)
 _REGISTRY: dict[str, Build] = {}
 
 
-def register(name: str) -> Callable[[Build], Build]:
-    """Decorator: make `function(classes: int, **options)` known as `name`.
+@runtime_checkable
+class Preparing(Protocol):
+    """A network that wants to see training pictures before its first step; a loaded one never needs to."""
 
-    The module that it returns takes float32 (N, 3, S, S) and gives logits float32 (N, classes).
+    def prepare(self, images: torch.Tensor) -> None:
+        """Set weights from float32 (N, 3, S, S), normalised as in training; the same pictures, the same weights."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A row of `overview`: `name`, `about` in one line, number of `weights` (frozen ones too)."""
+
+    name: str
+    about: str
+    weights: int
+
+
+def register(name: str) -> Callable[[Build], Build]:
+    """Decorator: make `function(classes, size, width, dropout)` known as `name`; its docstring's first line says what it is.
+
+    `classes` (int) is the number of classes, `size` (int) the side of the pictures in pixels, `width` (int) the
+    channels of the first stage (0: the model's own usual), `dropout` (float) the share of features dropped before the
+    head; all but `classes` have defaults. The module that it returns takes float32 (N, 3, S, S) and gives logits
+    float32 (N, classes). A size too small for the model raises UserError.
     """
 
     def add(function: Build) -> Build:
@@ -45,8 +73,8 @@ def names() -> list[str]:
 def create(name: str, classes: int, options: Mapping[str, Any] | None = None) -> nn.Module:
     """A new network for `classes` classes, its weights drawn from torch's global generator.
 
-    `options` are the model's own, such as `size` (pixels) and `width` (channels). Raises UserError for a name or an
-    option that is not known, with the closest match.
+    `options` are `size`, `width` and `dropout`, see `register`. Raises UserError for a name that is not known, with
+    the closest match, and for a size that is too small for the model.
     """
     known = names()
     if name not in known:
@@ -54,3 +82,24 @@ def create(name: str, classes: int, options: Mapping[str, Any] | None = None) ->
         hint = f"Did you mean '{close[0]}'?" if close else ""
         raise UserError(f"model '{name}' is not known.", f"{hint} Known: {', '.join(known)}.".strip())
     return _REGISTRY[name](classes, **dict(options or {}))
+
+
+def too_small(name: str, size: int, least: int) -> UserError:
+    """The error for pictures of `size` pixels where model `name` needs `least`."""
+    return UserError(
+        f"model '{name}' takes pictures of {least} pixels or more, not {size}.",
+        f"Use --set data.size={least} or more, or another model: see `classify models`.",
+    )
+
+
+def overview(classes: int = 10, size: int = 64) -> list[Model]:
+    """All models at their usual width, with the number of their weights for so many classes and pixels."""
+    import torch
+
+    found = []
+    for name in names():
+        with torch.device("meta"):  # shapes only: nothing is allocated
+            network = create(name, classes, {"size": size})
+        about = (inspect.getdoc(_REGISTRY[name]) or "").partition("\n")[0]
+        found.append(Model(name, about, sum(value.numel() for value in network.parameters())))
+    return found

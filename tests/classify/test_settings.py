@@ -52,6 +52,7 @@ def test_a_whole_number_does_for_a_number():
         ("data.background=[1, 2]", "list of 3 whole numbers"),
         ("data.background=[1, 2, 300]", "from 0 to 255"),
         ("model.name=3", "is a text"),
+        ("model.width=-1", "from 0 to 1024"),
     ],
 )
 def test_a_wrong_override_says_what_is_wrong(text, message):

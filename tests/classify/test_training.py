@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from classify import models, provenance, weights
+from classify import models, provenance, training, weights
 from classify.history import scores, standard_error
 from classify.learner import Learner, Plan, fastest_plan
+from classify.models.speedrun import Airbench
 from classify.schedule import Budget, learning_rate
 from classify.settings import OptimizerSettings, Settings, read_settings
 from classify.training import train
@@ -197,6 +198,8 @@ def test_bad_places_are_said_and_nothing_is_left(shapes, tmp_path):
         train(broken, tmp_path / "a" / "run", tiny(), workers=1)
     with pytest.raises(UserError, match="Did you mean 'small-resnet'"):
         train(shapes, tmp_path / "a" / "run", tiny("model.name=small-resnt"), workers=1)
+    with pytest.raises(UserError, match="'airbench' takes pictures of 9 pixels or more, not 8"):
+        train(shapes, tmp_path / "a" / "run", tiny("model.name=airbench", "data.size=8"), workers=1)
     assert names(tmp_path) == ["broken", "file"]
 
 
@@ -208,6 +211,38 @@ def test_provenance_tells_the_random_start(shapes, tmp_path):
     assert record["initial_weights_sha256"] == provenance.digest(network.state_dict())
     assert record["settings"]["training"]["seed"] == 5
     assert record["versions"]["torch"] == torch.__version__.split("+")[0] or record["versions"]["torch"]
+
+
+def test_a_network_that_wants_pictures_gets_them_once(shapes, tmp_path, monkeypatch):
+    seen = []
+    prepare = Airbench.prepare
+    monkeypatch.setattr(training, "_SAMPLE", 20)
+    monkeypatch.setattr(
+        Airbench, "prepare", lambda self, images: (seen.append(images.clone()), prepare(self, images))
+    )
+    out = tmp_path / "run"
+    train(shapes, out, tiny("model.name=airbench", "training.epochs=1"), workers=1)
+    (images,) = seen
+    assert images.shape == (20, 3, 16, 16)
+    assert images.dtype == torch.float32
+    torch.manual_seed(0)
+    network = models.create("airbench", 2, {"size": 16, "width": 8})
+    record = json.loads((out / "provenance.json").read_text())
+    assert record["initial_weights_sha256"] == provenance.digest(network.state_dict())
+    prepare(network, images)
+    trained = weights.load(out / "last.safetensors").model
+    assert torch.equal(trained.whitening.weight, network.whitening.weight)
+    train(shapes, out, resume=True, workers=1)
+    weights.load(out / "best.safetensors")
+    assert len(seen) == 1
+
+
+def test_a_network_is_prepared_with_fewer_pictures_where_they_are_large(shapes, tmp_path, monkeypatch):
+    counts = []
+    monkeypatch.setattr(training, "_SAMPLE_PIXELS", 3 * 16 * 16)
+    monkeypatch.setattr(Airbench, "prepare", lambda self, images: counts.append(len(images)))
+    train(shapes, tmp_path / "run", tiny("model.name=airbench", "training.epochs=1"), workers=1)
+    assert counts == [3]
 
 
 # Parts of the loop

@@ -52,6 +52,21 @@ def test_a_run_is_not_overwritten_and_both_weights_are_there(trained):
     assert "--resume" in done.stderr
 
 
+def test_models_lists_the_networks_for_people_and_programs():
+    done = run("classify", "models")
+    assert done.returncode == 0, done.stderr
+    assert "small-resnet" in done.stdout
+    assert "1,598,378" in done.stdout
+    done = run("classify", "models", "--json")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["models"]
+    assert all(set(row) == {"name", "about", "weights"} for row in rows)
+    assert {row["name"]: row["weights"] for row in rows}["small-resnet"] == 1_598_378
+    done = run("classify", "models", "resnet")
+    assert done.returncode == 2
+    assert "unexpected extra argument" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
