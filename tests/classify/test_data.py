@@ -166,8 +166,7 @@ def test_nothing_readable(tmp_path):
 def test_the_cache_does_not_depend_on_the_workers(tmp_path):
     root = folder_of(tmp_path / "set", {"a": 70, "b": 70})
     source = find_source(root)
-    files = [source.file(path) for path in source.paths]
-    one, two = (read_pictures(files, SIXTEEN, workers=workers) for workers in (1, 2))
+    one, two = (read_pictures(source.items, SIXTEEN, workers=workers) for workers in (1, 2))
     np.testing.assert_array_equal(one.images, two.images)
     np.testing.assert_array_equal(one.hashes, two.hashes)
     assert one.contents == two.contents
@@ -182,7 +181,7 @@ def test_copies_look_alikes_and_mirror_images_stay_on_one_side(tmp_path):
         image.save(root / "a" / f"again{index}.jpg", quality=60)
         image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(root / "a" / f"mirror{index}.png")
     source = find_source(root)
-    found = read_pictures([source.file(path) for path in source.paths], SIXTEEN, workers=1)
+    found = read_pictures(source.items, SIXTEEN, workers=1)
     group = groups(found.contents, found.hashes)
     number = dict(zip(source.paths, group.tolist(), strict=True))
     for index in range(10):
