@@ -100,18 +100,18 @@ def _split(
 
     Extra pictures take no part in the split; those that are copies of validation pictures are not used.
     """
-    notes = []
+    notes, told = [], True
     own = pictures.index < len(source.items) - source.extra
     count = int(own.sum())  # extra pictures stand at the end
     held = np.zeros(len(labels), bool)
     if source.splits is None:
-        contents, hashed = pictures.contents[:count], pictures.hashed[:count]
-        group = groups(contents, pictures.hashes[:count], hashed)
+        contents = pictures.contents[:count]
+        group, told = groups(contents, pictures.hashes[:count], pictures.hashed[:count])
         held[:count] = hold_out(labels[:count], contents, group, val, seed)
         kept = f"({count - len(np.unique(group))} pictures) stay on one side"
         notes.append(
             f"Held out {int(held.sum())} of {count} pictures for validation; "
-            + (f"copies and look-alikes {kept}." if hashed.any() else f"exact copies {kept}.")
+            + (f"copies and look-alikes {kept}." if told else f"exact copies {kept}.")
         )
     else:
         held[:count] = [source.splits[index] == "val" for index in pictures.index[:count]]
@@ -123,7 +123,7 @@ def _split(
             )
     used = np.ones(len(labels), bool)
     if source.extra:
-        leaks = copies_of(pictures.contents, pictures.hashes, pictures.hashed, ~own, held)
+        leaks = copies_of(pictures.contents, pictures.hashes, pictures.hashed & told, ~own, held)
         used = ~leaks
         if leaks.any():
             notes.append(

@@ -21,10 +21,10 @@ _CROWD, _LEAST_CROWD = 0.25, 100
 
 def groups(
     contents: Sequence[str], hashes: NDArray[np.uint64], hashed: NDArray[np.bool_] | None = None
-) -> NDArray[np.int64]:
+) -> tuple[NDArray[np.int64], bool]:
     """Number of each picture's group, int64 (N,): same bytes, or hashes (uint64 (N, 2), mirrored second) nearly equal.
 
-    Only hashes where `hashed` (N,) is true count. Where look-alikes would make one group of a quarter of all pictures
+    Also whether hashes had a say. Only hashes where `hashed` (N,) is true count. Where look-alikes would make one group of a quarter of all pictures
     (handwritten digits do), hashes do not tell these pictures apart: then contents alone count. Compares all pairs, in
     blocks: memory N x 512 x 9 bytes, about 20 s for 100,000 pictures.
     """
@@ -41,8 +41,8 @@ def groups(
         group = _components(count, np.concatenate([_links(group), pairs]))
     sizes = np.bincount(group, minlength=1)
     if sizes.max() > max(_CROWD * count, _LEAST_CROWD) and np.bincount(copies).max() < sizes.max() / 2:
-        return copies
-    return group
+        return copies, False
+    return group, len(rows) > 0
 
 
 def copies_of(
@@ -54,7 +54,8 @@ def copies_of(
 ) -> NDArray[np.bool_]:
     """Which of the `chosen` pictures are the same as, or look like, one of the `held`: bool (N,). All arrays are (N,)."""
     inside = {contents[index] for index in np.flatnonzero(held).tolist()}
-    found = chosen & np.array([content in inside for content in contents], bool)
+    found = np.array([content in inside for content in contents], bool)
+    found &= chosen
     rows, others = np.flatnonzero(chosen & hashed), np.flatnonzero(held & hashed)
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
