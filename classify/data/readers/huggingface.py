@@ -1,29 +1,22 @@
 """What the library `datasets` of Hugging Face leaves on disk: folders of `save_to_disk`, and parquet files.
 
-Both are read with pyarrow alone. Labels are read at once, pictures a group of rows at a time, when they are needed.
+Both are read with pyarrow alone.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from classify.data.items import Source
-from classify.data.readers.columns import Columns, find_columns, has_images
+from classify.data.readers.columns import has_images
 from classify.data.readers.listing import names_in
 from classify.data.readers.parts import NAMES, Purpose, Rows, chosen, joined
+from classify.data.readers.rows import ParquetFile, RowFile, StreamFile, add_rows, open_rows
 from curate.errors import UserError
-from curate.images import Unreadable
-
-_KEPT = 4
-"""Groups of rows of one file that are held at a time; batches that are decoded at once lie in neighbouring ones."""
 
 _PART = re.compile(r"[-_.]|\Z")
 
@@ -47,9 +40,9 @@ def read_arrow(place: Path, purpose: Purpose) -> Source | None:
                 _COPY,
             )
         files = {name: _stream_files(place / name) for name in names}
-        return _source(place, "arrow", files, purpose, _Streams)
+        return _source(place, "arrow", files, purpose, StreamFile)
     if {"state.json", "dataset_info.json"} <= here:
-        return _source(place, "arrow", {"": _stream_files(place)}, purpose, _Streams)
+        return _source(place, "arrow", {"": _stream_files(place)}, purpose, StreamFile)
     return None
 
 
@@ -93,14 +86,14 @@ def read_parquet(place: Path, purpose: Purpose) -> Source | None:
     parquet files (tables without pictures) do not make a folder a data set. Raises UserError.
     """
     if place.is_file() and place.suffix.lower() == ".parquet":
-        return _source(place, "parquet", {"": [place]}, purpose, _Parquet)
+        return _source(place, "parquet", {"": [place]}, purpose, ParquetFile)
     files = _parquet_files(place)
     if not files or not _holds_images(files[0]):
         return None
     parts: dict[str, list[Path]] = {}
     for file in files:
         parts.setdefault(_part_of(file, place), []).append(file)
-    return _source(place, "parquet", parts, purpose, _Parquet)
+    return _source(place, "parquet", parts, purpose, ParquetFile)
 
 
 def _parquet_files(place: Path) -> list[Path]:
@@ -134,102 +127,7 @@ def _part_of(file: Path, place: Path) -> str:
     return file.parent.name if file.parent != place and file.parent.name.lower() in NAMES else ""
 
 
-# Rows -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One picture: its place in a file."""
-
-    file: _File
-    group: int
-    row: int
-
-    def load(self) -> str | bytes:
-        return self.file.picture(self.group, self.row)
-
-
-class _File:
-    """A file of Arrow rows in groups; keeps the groups of pictures that were asked for last. Threads may share it."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.lock = threading.Lock()
-        self.groups: OrderedDict[int, Any] = OrderedDict()
-        self.columns = find_columns(self.schema(), str(path))
-
-    def schema(self) -> Any:
-        """The Arrow schema."""
-        raise NotImplementedError
-
-    def labels(self) -> Iterator[list[Any]]:
-        """The labels of each group of rows, as Python objects."""
-        raise NotImplementedError
-
-    def load(self, group: int) -> Any:
-        """The column of pictures of a group: an Arrow array."""
-        raise NotImplementedError
-
-    def picture(self, group: int, row: int) -> str | bytes:
-        """The bytes of a picture, or where its file lies. Raises `curate.images.Unreadable`."""
-        import pyarrow as pa
-
-        with self.lock:
-            if group not in self.groups:
-                try:
-                    self.groups[group] = self.load(group)
-                except (OSError, pa.ArrowException) as error:
-                    raise Unreadable("corrupt", str(error)[:200]) from error
-                if len(self.groups) > _KEPT:
-                    self.groups.popitem(last=False)
-            value = self.groups[group][row].as_py()
-        if not isinstance(value, dict):
-            value = {"bytes": value}
-        if value["bytes"] is not None:
-            return bytes(value["bytes"])
-        if value.get("path"):
-            return os.path.join(self.path.absolute().parent, value["path"])  # noqa: PTH118  it may be absolute
-        raise Unreadable("empty")
-
-
-class _Streams(_File):
-    """An Arrow stream file, mapped into memory: nothing of it is read before it is needed."""
-
-    def __init__(self, path: Path) -> None:
-        import pyarrow as pa
-
-        self.table = pa.ipc.open_stream(pa.memory_map(str(path))).read_all()
-        self.batches = self.table.to_batches()
-        super().__init__(path)
-
-    def schema(self) -> Any:
-        return self.table.schema
-
-    def labels(self) -> Iterator[list[Any]]:
-        return (batch.column(self.columns.label).to_pylist() for batch in self.batches)
-
-    def load(self, group: int) -> Any:
-        return self.batches[group].column(self.columns.image)
-
-
-class _Parquet(_File):
-    """A parquet file; its row groups are the groups."""
-
-    def __init__(self, path: Path) -> None:
-        from pyarrow import parquet
-
-        self.file = parquet.ParquetFile(path)
-        super().__init__(path)
-
-    def schema(self) -> Any:
-        return self.file.schema_arrow
-
-    def labels(self) -> Iterator[list[Any]]:
-        for group in range(self.file.num_row_groups):
-            yield self.file.read_row_group(group, [self.columns.label]).column(0).to_pylist()
-
-    def load(self, group: int) -> Any:
-        return self.file.read_row_group(group, [self.columns.image]).column(self.columns.image)
+# Both ----------------------------------------------------------------------------------------------------
 
 
 def _source(
@@ -237,78 +135,41 @@ def _source(
     kind: str,
     files: Mapping[str, Sequence[Path]],
     purpose: Purpose,
-    opened: Callable[[Path], _File],
+    opened: Callable[[Path], RowFile],
 ) -> Source:
     """The rows of the parts that are wanted. `files` are by the part's own name, "" where there is no part."""
-    by_part: dict[str, list[Path]] = {}
-    for name, paths in files.items():
-        by_part.setdefault(NAMES.get(name.lower(), ""), []).extend(paths)
-    usable = [name for name in by_part if name]
-    names = chosen(usable, purpose, place) if usable else [""]
-    notes = []
-    others = [name for name in files if name and name.lower() not in NAMES]
-    if others and usable:
-        notes.append(f"Neither training, validation nor test part, so left out: {', '.join(others)}.")
-    elif others:
+    names, notes = _parts(list(files), purpose, place)
+    parts: dict[str, Rows] = {name: Rows() for name in names}
+    classes: list[str] | None = None
+    missing = 0
+    for own, paths in files.items():
+        rows = parts.get(NAMES.get(own.lower(), ""))
+        for path in paths if rows is not None else ():
+            file = open_rows(path, opened)
+            if classes is not None and file.columns.classes != classes:
+                raise UserError(
+                    f"{path}: names other classes than the files before it.", "Give files of one set only."
+                )
+            classes = file.columns.classes
+            shown = path.relative_to(place).as_posix() if path != place else path.name
+            missing += add_rows(rows or Rows(), file, shown)
+    if missing:
+        notes.append(f"{missing:,} rows have no label and are left out.")
+    return joined(place, kind, parts, purpose, notes)
+
+
+def _parts(own: list[str], purpose: Purpose, place: Path) -> tuple[list[str], list[str]]:
+    """Which parts are read ("": all there is), from a set's own names of them, and a sentence on those of other names."""
+    known = {NAMES[name.lower()] for name in own if name.lower() in NAMES}
+    others = [name for name in own if name and name.lower() not in NAMES]
+    if others and not known:
         raise UserError(
             f"{place}: its parts are {', '.join(others)}: none of them is a training, validation or test part.",
             "Give one part's own folder.",
         )
-    parts, classes = {}, None
-    for name in names:
-        parts[name] = Rows()
-        missing = 0
-        for path in by_part[name]:
-            file = _opened(path, opened)
-            if classes is None:
-                classes = file.columns.classes
-            elif file.columns.classes not in (None, classes):
-                raise UserError(
-                    f"{path}: names other classes than the files before it.", "Give files of one set only."
-                )
-            missing += _add(
-                parts[name], file, path.relative_to(place).as_posix() if path != place else path.name
-            )
-        if missing:
-            notes.append(f"{missing:,} rows have no label and are left out.")
-    return joined(place, kind, parts, purpose, notes)
-
-
-def _opened(path: Path, opened: Callable[[Path], _File]) -> _File:
-    import pyarrow as pa
-
-    try:
-        return opened(path)
-    except (OSError, pa.ArrowException) as error:
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"{path}: cannot be read ({text}).", "The file is damaged or cut short: copy it again."
-        ) from error
-
-
-def _add(rows: Rows, file: _File, name: str) -> int:
-    """Append the file's pictures, `name[row]` each; the number of rows without a label."""
-    number, missing = 0, 0
-    for group, labels in enumerate(file.labels()):
-        for row, value in enumerate(labels):
-            label = _label(value, file.columns, f"{file.path}, row {number}")
-            if label is None:
-                missing += 1
-            else:
-                rows.add(f"{name}[{number}]", label, _Row(file, group, row))
-            number += 1
-    return missing
-
-
-def _label(value: Any, columns: Columns, where: str) -> str | None:
-    """The class's name; None where there is no label (`datasets` writes -1 for that). Raises UserError."""
-    if value is None or value == "" or (isinstance(value, int) and value < 0):
-        return None
-    if columns.classes is None or isinstance(value, str):
-        return str(value)
-    if value >= len(columns.classes):
-        raise UserError(
-            f"{where}: has the label {value}; the metadata name {len(columns.classes)} classes.",
-            "The file is damaged: copy it again.",
-        )
-    return columns.classes[int(value)]
+    notes = (
+        [f"Neither training, validation nor test part, so left out: {', '.join(others)}."] if others else []
+    )
+    if known and "" in own:
+        notes.append("Files whose names tell no part are left out.")
+    return (chosen(known, purpose, place) if known else [""]), notes

@@ -97,8 +97,10 @@ def test_parquet_with_parts_in_the_names(tmp_path, below):
     folder.mkdir(parents=True)
     parquet.write_table(rows([0, 1, 2]), folder / "train-00000-of-00001.parquet", row_group_size=2)
     parquet.write_table(rows([2], seed=3), folder / "test-00000-of-00001.parquet")
+    parquet.write_table(rows([1], seed=4), folder / "more.parquet")
     source = find_source(tmp_path / "set")
     assert source.labels == CLASSES
+    assert source.notes == ["Files whose names tell no part are left out."]
     found = read_pictures(source.items, SIXTEEN, workers=1)
     np.testing.assert_array_equal(found.images, np.stack([array(seed) for seed in range(3)]))
     assert LabelledPictures.open(tmp_path / "set", CLASSES).folders == ["emu"]
