@@ -80,7 +80,8 @@ def read_dataset(
     classes = sorted({label for label, out in zip(labels, held, strict=True) if not out})
     if len(classes) < 2:
         raise UserError(
-            f"{source.root}: fewer than two classes have pictures to train on.", "Look at `curate status`."
+            f"{source.root}: fewer than two classes have pictures to train on.",
+            "Put pictures of two classes or more into the training part; of a workspace see `curate status`.",
         )
     notes += _class_notes(labels, held, classes)
     train = _part(source, pictures, labels, classes, used & ~held)

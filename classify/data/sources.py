@@ -10,6 +10,7 @@ from classify.data.items import Source, check_classes
 from classify.data.readers import read_known
 from classify.data.readers.folders import from_folders
 from classify.data.readers.known import origin
+from classify.data.readers.listing import names_in
 from classify.data.readers.workspace import from_workspace
 from classify.matching import listed, match_classes
 from curate.errors import UserError
@@ -65,6 +66,9 @@ def check_place(place: Path) -> None:
 
 def _folders(place: Path) -> Source:
     if place.is_dir():
+        where = origin(place)
+        if where and not names_in(place):
+            raise UserError(f"{place}: is empty.", where)
         return from_folders(place)
     if place.suffix.lower() in _ARCHIVES:
         raise UserError(f"{place}: is a file, not a folder.", "Unpack it, and give the folder.")

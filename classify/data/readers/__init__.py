@@ -13,6 +13,7 @@ from classify.data.items import Source
 from classify.data.readers.cifar import read_cifar
 from classify.data.readers.huggingface import read_arrow, read_parquet
 from classify.data.readers.idx import read_idx
+from classify.data.readers.listing import names_in
 from classify.data.readers.parts import Purpose
 from classify.data.readers.table import read_csv
 
@@ -28,9 +29,19 @@ READERS: tuple[Reader, ...] = (
 
 
 def read_known(place: Path, purpose: Purpose) -> Source | None:
-    """The pictures of a place in one of the known layouts; None where it is in none of them. Raises UserError."""
-    for reader in READERS:
-        source = reader(place, purpose)
-        if source is not None:
-            return source
+    """The pictures of a place in one of the known layouts, or of the only folder in it, as archives unpack to.
+
+    None where it is in none of them. Raises UserError.
+    """
+    for folder in (place, *_only_folder(place)):
+        for reader in READERS:
+            source = reader(folder, purpose)
+            if source is not None:
+                return source
     return None
+
+
+def _only_folder(place: Path) -> list[Path]:
+    inner = [place / name for name in names_in(place) if not name.startswith(".")]
+    folders = [path for path in inner if path.is_dir()]
+    return folders if len(folders) == 1 else []

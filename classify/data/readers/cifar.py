@@ -82,7 +82,9 @@ def _layout(here: set[str]) -> _Layout | None:
 
 
 def _refuse_pickles(place: Path, here: set[str]) -> None:
-    ten = bool(here & {"data_batch_1", "test_batch"}) and not here & {*_TEN.parts["train"], "test_batch.bin"}
+    ten = _layout(here) is not _TEN and any(
+        (place / name).is_file() for name in here & {"data_batch_1", "test_batch"}
+    )
     hundred = {"train", "test", "meta"} <= here and all(
         (place / name).is_file() for name in ("train", "test", "meta")
     )

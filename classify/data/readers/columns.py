@@ -28,8 +28,14 @@ class Columns:
 
 
 def has_images(schema: Any) -> bool:
-    """Whether an Arrow schema has a column that may hold pictures."""
-    return bool(_image_columns(schema, _features(schema)))
+    """Whether a column of an Arrow schema holds pictures by its description, its fields or its name; bytes alone may not."""
+    import pyarrow.types as types
+
+    features = _features(schema)
+    return any(
+        name in features or name in _IMAGE_NAMES or types.is_struct(schema.field(name).type)
+        for name in _image_columns(schema, features)
+    )
 
 
 def find_columns(schema: Any, where: str) -> Columns:

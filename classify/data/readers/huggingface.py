@@ -88,7 +88,7 @@ def read_parquet(place: Path, purpose: Purpose) -> Source | None:
     if place.is_file() and place.suffix.lower() == ".parquet":
         return _source(place, "parquet", {"": [place]}, purpose, ParquetFile)
     files = _parquet_files(place)
-    if not files or not _holds_images(files[0]):
+    if not any(map(_holds_images, files)):
         return None
     parts: dict[str, list[Path]] = {}
     for file in files:

@@ -154,7 +154,7 @@ def test_the_usual_label_of_several(tmp_path):
 
 
 def test_tables_without_pictures_are_no_data_set(tmp_path):
-    parquet.write_table(pa.table({"label": ["a"]}), tmp_path / "predictions.parquet")
+    parquet.write_table(pa.table({"label": ["a"], "hash": [b"x"]}), tmp_path / "predictions.parquet")
     for name in "ab":
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.png").write_bytes(png(0))

@@ -19,7 +19,7 @@ def idx(values):
 
 
 def write(folder, begin, images=IMAGES, labels=LABELS, packed=False):
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True, parents=True)
     for name, values in (("images-idx3", images), ("labels-idx1", labels)):
         data = values if isinstance(values, bytes) else idx(values)
         path = folder / f"{begin}-{name}-ubyte{'.gz' if packed else ''}"
@@ -51,6 +51,14 @@ def test_names_with_dots_and_a_pack_beside_the_plain_file(tmp_path):
     for path in list(dotted.iterdir()):
         path.rename(dotted / path.name.replace("-idx", ".idx"))
     assert len(find_source(dotted).items) == 12
+
+
+def test_the_folder_above_will_do(tmp_path):
+    write(tmp_path / "MNIST" / "raw", "train")
+    assert find_source(tmp_path / "MNIST").paths[0] == "train-images[0]"
+    write(tmp_path / "MNIST" / "old", "train")
+    with pytest.raises(UserError):
+        read_dataset(find_source(tmp_path / "MNIST"), Preprocessing(8), workers=1)
 
 
 def test_emnist_is_turned_and_its_classes_have_their_characters(tmp_path):
@@ -123,3 +131,6 @@ def test_a_known_set_that_is_not_there_says_where_to_get_it(tmp_path, name):
         assert "no such folder" in caught.value.message
         assert "Nothing is downloaded. Get the set from the page" in caught.value.remedy
         assert "it must hold" in caught.value.remedy
+    (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match=r"is empty.*it must hold"):
+        find_source(tmp_path / name)
