@@ -64,12 +64,24 @@ class _Lines:
             self.next = epoch.used + 0.025
 
 
+def _run_name(source: Path) -> str:
+    """The usual name of a run: that of the folder or the file that it learns from."""
+    name = source.resolve().name
+    for ending in (".curate", ".csv", ".parquet"):
+        name = name.removesuffix(ending)
+    return name
+
+
 @app.command("train")
 @shared
 def train_command(
     session: Session,
     source: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A folder of class folders, or a curate workspace.")
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Class folders, a curate workspace, a CSV file, or a data set's own files: see docs/data.md.",
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Folder of the run [default: runs/NAME].")
@@ -90,7 +102,7 @@ def train_command(
     from classify.training import train
 
     terminal = session.terminal
-    run = out or Path("runs") / source.resolve().name.removesuffix(".curate")
+    run = out or Path("runs") / _run_name(source)
     chosen = read_settings(settings, set_ or [])
     with terminal.progress("Reading pictures") as progress:
         result = train(
@@ -117,7 +129,12 @@ def train_command(
 @shared
 def evaluate_command(
     session: Session,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Class folders with the test pictures.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FOLDER", help="Class folders, or a data set's own files, with the test pictures."
+        ),
+    ],
     weights: Annotated[
         Path, typer.Argument(metavar="WEIGHTS", help="The weights file, e.g. RUN/best.safetensors.")
     ],

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from classify.matching import LabelledFolder, listed
-from classify.prediction import PROBABILITY, predict_paths
+from classify.matching import LabelledPictures, listed
+from classify.prediction import PROBABILITY, predict
 from curate.engine import Progress, silent
 from curate.errors import UserError
-from curate.tables import path_from_text, path_to_text
+from curate.tables import path_to_text
 from curate.workspace import sync_folder
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ Draw = Callable[["NDArray[np.int64]", Sequence[str]], bytes]
 class Evaluation:
     """What `evaluate` found.
 
-    `predictions`: one row a scored picture, `path` (relative to the folder), `label`, `prediction`, `confidence` and
+    `predictions`: one row a scored picture, `path` (relative to the folder, or a place such as `t10k-images[17]`), `label`, `prediction`, `confidence` and
     `p:CLASS` (float32) for each class of the weights. `metrics`: what `metrics.json` holds. `report`: scikit-learn's
     classification report. `text`: the report with what is to be known about it, as printed. `out`: the folder where
     all of it was written.
@@ -70,9 +70,10 @@ def evaluate(
     progress: Progress = silent,
     say: Callable[[str], None] | None = None,
 ) -> Evaluation:
-    """Classify every picture in the class folders of `folder` with the weights file `weights`, and score the result.
+    """Classify every picture of `folder` with the weights file `weights`, and score the result.
 
-    Folders are matched to classes by name; what does not match is said and left out of the scores. Writes
+    `folder` holds class folders, or is a data set in a known layout (docs/data.md), of which the test part is taken.
+    Folders, or labels, are matched to classes by name; what does not match is said and left out of the scores. Writes
     `metrics.json`, `predictions.parquet`, `confusion_matrix.csv`, `report.txt` and, where `draw` (a confusion matrix
     and its classes to a PNG's bytes) is given, `confusion_matrix.png` to `out`, by default the folder `evaluation`
     beside the weights. `device` is one of torch's, by default cuda where there is one. `say` is given each line for a
@@ -81,7 +82,7 @@ def evaluate(
     from classify import weights as weights_file
 
     classifier = weights_file.load(weights, device or _default_device())
-    found = LabelledFolder.open(folder, classifier.classes)
+    found = LabelledPictures.open(folder, classifier.classes)
     place = Path(out) if out is not None else Path(weights).absolute().parent / "evaluation"
     lines: list[str] = []
 
@@ -201,15 +202,14 @@ def _default_device() -> str:
 
 
 def _predict(
-    found: LabelledFolder, classifier: Classifier, workers: int | None, progress: Progress
+    found: LabelledPictures, classifier: Classifier, workers: int | None, progress: Progress
 ) -> pd.DataFrame:
-    """What `predict_paths` gives, with paths relative to the folder and the columns `folder` and `label`.
+    """What `predict` gives, behind the columns `path`, `folder` and `label`.
 
     `label` is empty for a folder that is no class. Raises UserError where nothing can be read.
     """
-    files = [os.path.join(found.root, path_from_text(path)) for path in found.paths]  # noqa: PTH118  bytes-safe text
-    table = predict_paths(files, classifier, progress, workers=workers)
-    table["path"] = found.paths
+    table = predict(found.items, classifier, progress, workers=workers)
+    table.insert(0, "path", found.paths)
     table.insert(1, "folder", found.folders)
     table.insert(2, "label", [found.match.labels.get(name, "") for name in found.folders])
     scorable = table["label"] != ""
@@ -218,14 +218,14 @@ def _predict(
         raise UserError(
             f"{found.root}: none of its {int(scorable.sum()):,} files can be read as a picture; the first is "
             f"{first['path']}: {first['detail']}.",
-            "Check that the folder holds pictures; `curate scan` says what is wrong with each file.",
+            "Check that these are pictures; of a folder `curate scan` says what is wrong with each file.",
         )
     return table
 
 
 def _judge(
     table: pd.DataFrame,
-    found: LabelledFolder,
+    found: LabelledPictures,
     classes: Sequence[str],
     weights: Path,
     tell: Callable[[str], None],

@@ -1,6 +1,6 @@
-"""A test folder against the classes of a weights file: matched by folder name, never by position.
+"""Test pictures against the classes of a weights file: matched by the class's name, never by position.
 
-Nothing is read here but names. What does not match is not guessed: it is listed, for a person to see.
+No picture is read here. What does not match is not guessed: it is listed, for a person to see.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from classify.data.items import Item, Source
+from classify.data.readers import read_known
+from classify.data.readers.known import origin
 from curate.errors import UserError
-from curate.tables import path_to_text
+from curate.tables import path_from_text, path_to_text
 
 SHOWN = 10
 """Names listed in a sentence before the rest is only counted."""
@@ -72,30 +75,62 @@ def _spelling(name: str) -> str:
 
 
 @dataclass
-class LabelledFolder:
-    """The files of a test folder and what is known of them by name.
+class LabelledPictures:
+    """The pictures to judge on, from class folders or a data set in a known layout, and what their classes are called.
 
-    `paths` are relative to `root`, in the tables' text form (`curate.tables.path_to_text`), sorted; `folders` holds
-    the class folder of each. `empty` are folders without files; `loose` counts files outside the class folders and
-    `hidden` files and folders whose name begins with a dot: neither is evaluated.
+    `paths` name the pictures, in the tables' text form (`curate.tables.path_to_text`): relative to `root` and sorted, or
+    places such as `t10k-images[17]`; `items` are the pictures; `folders` holds the class folder of each, or its label.
+    `noun` is what classes are in this set. `empty` are folders without files; `loose` counts files outside the class
+    folders and `hidden` files and folders whose name begins with a dot: neither is evaluated. `said` are the reader's
+    own notes.
     """
 
     root: Path
     match: ClassMatch
     paths: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
+    items: list[Item] = field(default_factory=list)
+    noun: str = "folder"
     empty: list[str] = field(default_factory=list)
     loose: int = 0
     hidden: int = 0
+    said: list[str] = field(default_factory=list)
 
     @classmethod
-    def open(cls, root: str | Path, classes: Sequence[str]) -> LabelledFolder:
-        """List `root` and match its class folders to `classes`.
+    def open(cls, root: str | Path, classes: Sequence[str]) -> LabelledPictures:
+        """The test part of a data set in a known layout, else the class folders of `root`, matched to `classes`.
 
-        Raises UserError where there is no such folder, no class folder in it, none that is one of the classes, or no
-        file in any that is.
+        Raises UserError where there is nothing such, or where nothing in it is one of the classes.
         """
         root = Path(root)
+        if not root.exists():
+            raise UserError(
+                f"{root}: there is no such folder.",
+                origin(root) or "Check the path; it is taken from the current folder.",
+            )
+        source = read_known(root, "test")
+        return cls._of_folders(root, classes) if source is None else cls._of_source(source, classes)
+
+    @classmethod
+    def _of_source(cls, source: Source, classes: Sequence[str]) -> LabelledPictures:
+        labels = sorted(set(source.labels))
+        match = match_classes(labels, classes)
+        if not match.labels:
+            raise UserError(
+                f"{source.root}: none of its labels is a class of the weights. "
+                f"Its labels: {listed(labels)}. The weights' classes: {listed(sorted(classes))}.",
+                "Give the weights that belong to this set.",
+            )
+        return cls(
+            source.root, match, source.paths, source.labels, source.items, noun="label", said=source.notes
+        )
+
+    @classmethod
+    def _of_folders(cls, root: Path, classes: Sequence[str]) -> LabelledPictures:
+        """List `root` and match its class folders to `classes`.
+
+        Raises UserError where there is no class folder in it, none that is one of the classes, or no file in any that is.
+        """
         names, loose, hidden = _class_folders(root)
         if not names:
             raise UserError(
@@ -122,17 +157,18 @@ class LabelledFolder:
         order = sorted(range(len(found.paths)), key=found.paths.__getitem__)
         found.paths = [found.paths[i] for i in order]
         found.folders = [found.folders[i] for i in order]
+        found.items = [os.path.join(root, path_from_text(path)) for path in found.paths]  # noqa: PTH118  bytes-safe
         return found
 
     def notes(self) -> list[str]:
-        """One sentence for each thing about the folder that a reader of the scores should know."""
-        match, sentences = self.match, []
+        """One sentence for each thing about the pictures that a reader of the scores should know."""
+        match, sentences, noun = self.match, list(self.said), self.noun
         for folder, name in match.respelled.items():
             sentences.append(
-                f"Folder '{folder}' is taken for class '{name}': the names differ in spelling alone."
+                f"{noun.capitalize()} '{folder}' is taken for class '{name}': the names differ in spelling alone."
             )
         sentences += [
-            f"Folder '{folder}' resembles a class in all but its case, but another folder or class does too: "
+            f"{noun.capitalize()} '{folder}' resembles a class in all but its case, but another {noun} or class does too: "
             "it is not scored. Rename it to the class that is meant."
             for folder in match.ambiguous
         ]
@@ -140,12 +176,12 @@ class LabelledFolder:
         if plain:
             count = sum(folder in set(plain) for folder in self.folders)
             sentences.append(
-                f"{_number(len(plain), 'folder is', 'folders are')} no class of these weights: {listed(plain)}. "
+                f"{_number(len(plain), f'{noun} is', f'{noun}s are')} no class of these weights: {listed(plain)}. "
                 f"{_number(count, 'file there is', 'files there are')} not scored.{_closest(plain, match.missing)}"
             )
         if match.missing:
             sentences.append(
-                f"{_number(len(match.missing), 'class has', 'classes have')} no folder: {listed(match.missing)}."
+                f"{_number(len(match.missing), 'class has', 'classes have')} no {noun}: {listed(match.missing)}."
             )
         if self.empty:
             sentences.append(
@@ -164,12 +200,11 @@ class LabelledFolder:
 
 def _class_folders(root: Path) -> tuple[dict[str, Path], int, int]:
     """The folders right below `root` by name (text form), the number of files there, and of hidden entries."""
-    if not root.exists():
-        raise UserError(
-            f"{root}: there is no such folder.", "Check the path; it is taken from the current folder."
-        )
     if not root.is_dir():
-        raise UserError(f"{root}: is a file, not a folder.", "Give the folder that holds the class folders.")
+        raise UserError(
+            f"{root}: is a file, not a folder.",
+            "Give the folder that holds the class folders, or a .csv or .parquet file.",
+        )
     names: dict[str, Path] = {}
     loose = hidden = 0
     try:

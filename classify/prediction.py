@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from classify.data.items import Item, decode
 from curate.engine import Progress, default_workers, silent
-from curate.images import Unreadable, open_image, read_bytes, to_rgb
+from curate.images import Unreadable
 from curate.tables import path_to_text
 
 if TYPE_CHECKING:
@@ -28,13 +29,12 @@ PROBABILITY = "p:"
 """A probability's column is this and the class's name."""
 
 
-def read_picture(path: str | Path, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """A file as the network's input: uint8 (size, size, 3). Raises `curate.images.Unreadable`.
+def read_picture(item: Item, preprocessing: Preprocessing) -> NDArray[np.uint8]:
+    """A file, bytes or array as the network's input: uint8 (size, size, 3), decoded as in training.
 
-    A large JPEG is decoded at a reduced scale whose shorter side is no less than twice the network's size, as in training.
+    Raises `curate.images.Unreadable`.
     """
-    image = open_image(read_bytes(path), at_least=2 * preprocessing.size)
-    return preprocessing.picture(to_rgb(image, preprocessing.background))
+    return preprocessing.picture(decode(item, preprocessing)[0])
 
 
 def predict_paths(
@@ -44,9 +44,22 @@ def predict_paths(
     *,
     workers: int | None = None,
 ) -> pd.DataFrame:
-    """Classify the pictures at `paths`: one row a path, in their order.
+    """Classify the pictures at `paths`: what `predict` gives, behind a column `path` (as text)."""
+    table = predict(paths, classifier, progress, workers=workers)
+    table.insert(0, "path", [path_to_text(str(path)) for path in paths])
+    return table
 
-    Columns: `path` (as text), `prediction` (the most probable class), `confidence` (its probability, float32),
+
+def predict(
+    items: Sequence[Item],
+    classifier: Classifier,
+    progress: Progress = silent,
+    *,
+    workers: int | None = None,
+) -> pd.DataFrame:
+    """Classify pictures: one row each, in their order.
+
+    Columns: `prediction` (the most probable class), `confidence` (its probability, float32),
     `reason` and `detail` (of a file that cannot be read: a code of `curate.images.REASONS` and the sentence; empty
     else), and `p:CLASS` (float32) for each class in the weights' order. An unreadable file has the prediction "" and
     NaN for its numbers. Decoding runs in `workers` threads beside the network; no more than a few batches of pictures
@@ -54,23 +67,22 @@ def predict_paths(
     """
     import pandas as pd
 
-    belief = np.full((len(paths), len(classifier.classes)), np.nan, dtype=np.float32)
+    belief = np.full((len(items), len(classifier.classes)), np.nan, dtype=np.float32)
     reasons: list[tuple[str, str]] = []
-    progress(0, len(paths))
-    for pictures, faults in _batches(paths, classifier.preprocessing, workers or default_workers()):
+    progress(0, len(items))
+    for pictures, faults in _batches(items, classifier.preprocessing, workers or default_workers()):
         start = len(reasons)
         read = [start + i for i, fault in enumerate(faults) if fault is None]
         if read:
             belief[read] = classifier.probabilities(pictures)
         reasons += [("", "") if fault is None else (fault.reason, str(fault)) for fault in faults]
-        progress(len(reasons), len(paths))
+        progress(len(reasons), len(items))
     good = np.array([not reason for reason, _ in reasons], dtype=bool)
     best = np.where(good, np.nan_to_num(belief, nan=-1.0).argmax(axis=1), -1)
     names = np.array([*classifier.classes, ""], dtype=object)
     columns = {
-        "path": [path_to_text(str(path)) for path in paths],
         "prediction": names[best],
-        "confidence": belief[np.arange(len(paths)), best],
+        "confidence": belief[np.arange(len(items)), best],
         "reason": [reason for reason, _ in reasons],
         "detail": [detail for _, detail in reasons],
     }
@@ -81,9 +93,9 @@ def predict_paths(
 Batch = tuple["NDArray[np.uint8]", list[Unreadable | None]]
 
 
-def _batches(paths: Sequence[str | Path], preprocessing: Preprocessing, workers: int) -> Iterator[Batch]:
-    """Decode ahead of the network, in order: the pictures of a batch that could be read, and each file's fault."""
-    chunks = (paths[start : start + BATCH] for start in range(0, len(paths), BATCH))
+def _batches(items: Sequence[Item], preprocessing: Preprocessing, workers: int) -> Iterator[Batch]:
+    """Decode ahead of the network, in order: the pictures of a batch that could be read, and each one's fault."""
+    chunks = (items[start : start + BATCH] for start in range(0, len(items), BATCH))
     waiting: deque[Future[Batch]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
@@ -99,13 +111,13 @@ def _batches(paths: Sequence[str | Path], preprocessing: Preprocessing, workers:
                 future.cancel()
 
 
-def _decode(paths: Sequence[str | Path], preprocessing: Preprocessing) -> Batch:
+def _decode(items: Sequence[Item], preprocessing: Preprocessing) -> Batch:
     size = preprocessing.size
     pictures = [np.zeros((0, size, size, 3), dtype=np.uint8)]
     faults: list[Unreadable | None] = []
-    for path in paths:
+    for item in items:
         try:
-            pictures.append(read_picture(path, preprocessing)[None])
+            pictures.append(read_picture(item, preprocessing)[None])
             faults.append(None)
         except Unreadable as fault:
             faults.append(fault)

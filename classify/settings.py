@@ -46,6 +46,7 @@ class DataSettings:
         WHITE, "colour of borders and behind transparency, 0..255", low=0, high=255
     )
     raw: bool = _key(False, "take the folder as it is, even where a curate workspace lies beside it")
+    extra: tuple[str, ...] = _key((), "folders of class folders whose pictures are added for training only")
     val: float = _key(0.1, "share held out for validation where there is no workspace", low=0.01, high=0.9)
     balance: str = _key(
         "sample",
@@ -267,6 +268,11 @@ _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: 
 def _checked(value: Any, hint: Any, field: dataclasses.Field[Any], where: str) -> Any:
     """The value in the key's type and within its limits. Raises UserError."""
     meaning = f"It is: {field.metadata['meaning']}."
+    if hint == tuple[str, ...]:
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, list | tuple) or not all(isinstance(text, str) and text for text in texts):
+            raise UserError(f"{where} is a list of texts, not {value!r}.", meaning)
+        return tuple(texts)
     if hint not in _WORDS:
         count = len(typing.cast("tuple[int, ...]", field.default))
         if not isinstance(value, list | tuple) or len(value) != count:

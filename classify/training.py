@@ -70,16 +70,16 @@ def train(
     say: Callable[[str], None] = lambda text: None,
     progress: Progress = silent,
 ) -> TrainResult:
-    """Train from random weights on a folder of class folders or a curate workspace; the run goes to the folder `out`.
+    """Train from random weights on class folders, a curate workspace or a data set in a known layout (docs/data.md).
 
-    `resume` goes on with the run in `out`, with its own settings. `workers` are processes that decode, `progress`
+    The run goes to the folder `out`. `resume` goes on with the run in `out`, with its own settings. `workers` are processes that decode, `progress`
     follows them; `say` gets sentences. Writes best.safetensors, last.safetensors, history.csv, settings.toml,
     provenance.json and checkpoint.safetensors. Raises UserError for whatever the user can mend.
     """
     start = time.monotonic()
     run = Path(out)
     settings = settings_of(run, settings, resume)
-    found = find_source(source, settings.data.raw)
+    found = find_source(source, settings.data.raw, settings.data.extra)
     device = _device(settings)
     with join(device, settings.training.batch_size) as group, contextlib.ExitStack() as stack:
         if group.first:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from classify.data.cache import Pictures, read_pictures
-from classify.data.sources import Source, check_classes
-from classify.data.splitting import groups, hold_out
+from classify.data.items import Source, check_classes
+from classify.data.splitting import copies_of, groups, hold_out
 from classify.weights import Preprocessing
 from curate.engine import Progress, silent
 from curate.errors import UserError
@@ -65,39 +65,72 @@ def read_dataset(
 
     Balance weights are the workspace's; else the inverse of the class's share of the training part.
     """
-    files = [source.file(path) for path in source.paths]
-    pictures = read_pictures(files, preprocessing, workers=workers, progress=progress)
+    pictures = read_pictures(source.items, preprocessing, workers=workers, progress=progress)
     notes = list(source.notes) + _unreadable(source, pictures)
     labels = [source.labels[index] for index in pictures.index]
     if not labels:
         raise UserError(
-            f"{source.root}: none of its {len(files)} files is a picture that can be read.",
-            "Look with `curate scan`.",
+            f"{source.root}: none of its {len(source.items)} files is a picture that can be read; of the first: "
+            f"{REASONS[pictures.unreadable[0][1]]}.",
+            "Look with `curate scan`." if source.root.is_dir() else "Check the paths, and the files.",
         )
     check_classes(str(source.root), labels)
-    if source.splits is None:
-        group = groups(pictures.contents, pictures.hashes)
-        held = hold_out(labels, pictures.contents, group, val, seed)
-        notes.append(
-            f"Held out {int(held.sum())} of {len(labels)} pictures for validation; copies and look-alikes "
-            f"({len(labels) - len(np.unique(group))} pictures) stay on one side."
-        )
-    else:
-        held = np.array([source.splits[index] == "val" for index in pictures.index])
+    held, used, said = _split(source, pictures, labels, val, seed)
+    notes += said
     classes = sorted({label for label, out in zip(labels, held, strict=True) if not out})
     if len(classes) < 2:
         raise UserError(
-            f"{source.root}: fewer than two classes have pictures to train on.", "Look at `curate status`."
+            f"{source.root}: fewer than two classes have pictures to train on.",
+            "Put pictures of two classes or more into the training part; of a workspace see `curate status`.",
         )
     notes += _class_notes(labels, held, classes)
-    train = _part(source, pictures, labels, classes, ~held)
+    train = _part(source, pictures, labels, classes, used & ~held)
     return Dataset(
         classes,
         train,
         _part(source, pictures, labels, classes, held),
-        _fingerprint(pictures.contents, labels, held),
+        _fingerprint(pictures.contents, labels, held, used),
         notes,
     )
+
+
+def _split(
+    source: Source, pictures: Pictures, labels: Sequence[str], val: float, seed: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], list[str]]:
+    """Which pictures are for validation and which are used at all, bool (N,) both, and sentences for the user.
+
+    Extra pictures take no part in the split; those that are copies of validation pictures are not used.
+    """
+    notes, told = [], True
+    own = pictures.index < len(source.items) - source.extra
+    count = int(own.sum())  # extra pictures stand at the end
+    held = np.zeros(len(labels), bool)
+    if source.splits is None:
+        contents = pictures.contents[:count]
+        group, told = groups(contents, pictures.hashes[:count], pictures.hashed[:count])
+        held[:count] = hold_out(labels[:count], contents, group, val, seed)
+        kept = f"({count - len(np.unique(group))} pictures) stay on one side"
+        notes.append(
+            f"Held out {int(held.sum())} of {count} pictures for validation; "
+            + (f"copies and look-alikes {kept}." if told else f"exact copies {kept}.")
+        )
+    else:
+        held[:count] = [source.splits[index] == "val" for index in pictures.index[:count]]
+        inside = {pictures.contents[row] for row in np.flatnonzero(own & ~held).tolist()}
+        both = sum(pictures.contents[row] in inside for row in np.flatnonzero(held).tolist())
+        if both:
+            notes.append(
+                f"{both} pictures of the validation part are in the training part too: its scores flatter."
+            )
+    used = np.ones(len(labels), bool)
+    if source.extra:
+        leaks = copies_of(pictures.contents, pictures.hashes, pictures.hashed & told, ~own, held)
+        used = ~leaks
+        if leaks.any():
+            notes.append(
+                f"{int(leaks.sum())} extra pictures are copies or look-alikes of validation pictures: left out."
+            )
+    return held, used, notes
 
 
 def _part(
@@ -112,9 +145,12 @@ def _part(
     rows = np.flatnonzero(chosen & known)
     where = pictures.index[rows]
     index = np.array([number[labels[row]] for row in rows.tolist()], np.int64)
-    copies = source.copies[where] if source.copies is not None else np.ones(len(rows), np.int32)
+    own = where < len(source.items) - source.extra
+    copies = np.ones(len(rows), np.int32)
+    if source.copies is not None:
+        copies[own] = source.copies[where[own]]
     if source.weights is not None:
-        weights = source.weights[where]
+        weights = _with_extra(source.weights[where[own]], index, own)
     else:
         weights = (1 / np.maximum(np.bincount(index, minlength=len(classes)), 1))[index].astype(np.float32)
     if len(weights):
@@ -122,12 +158,29 @@ def _part(
     return Part(pictures.images[rows], index, weights, copies)
 
 
+def _with_extra(
+    weights: NDArray[np.float32], index: NDArray[np.int64], own: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Weights (N,) where `weights` are those of the `own` pictures only: each class keeps its sum, shared by all of it.
+
+    An extra picture counts as much as its class's mean.
+    """
+    if own.all():
+        return weights
+    total = np.bincount(index[own], weights, minlength=int(index.max()) + 1)
+    before = np.bincount(index[own], minlength=len(total))
+    after = np.bincount(index, minlength=len(total))
+    mean = np.divide(total, before, out=np.ones(len(total)), where=before > 0)
+    full = mean[index]
+    full[own] = weights
+    return (full * (np.maximum(before, 1) / np.maximum(after, 1))[index]).astype(np.float32)
+
+
 def _unreadable(source: Source, pictures: Pictures) -> list[str]:
     """One sentence on the files that were skipped, the first few by name."""
     if not pictures.unreadable:
         return []
-    names = dict(zip((source.file(path) for path in source.paths), source.paths, strict=True))
-    shown = [f"{names[file]} ({REASONS[reason]})" for file, reason in pictures.unreadable[:_NAMED]]
+    shown = [f"{source.paths[item]} ({REASONS[reason]})" for item, reason in pictures.unreadable[:_NAMED]]
     rest = len(pictures.unreadable) - len(shown)
     return [
         f"Skipped {len(pictures.unreadable)} files that cannot be read: {', '.join(shown)}"
@@ -152,10 +205,13 @@ def _class_notes(labels: Sequence[str], held: NDArray[np.bool_], classes: Sequen
     return notes
 
 
-def _fingerprint(contents: Sequence[str], labels: Sequence[str], held: NDArray[np.bool_]) -> str:
-    """SHA-256 over content, class and part of every picture, whatever the files are called."""
+def _fingerprint(
+    contents: Sequence[str], labels: Sequence[str], held: NDArray[np.bool_], used: NDArray[np.bool_]
+) -> str:
+    """SHA-256 over content, class and part of every picture that is used, whatever the files are called."""
     lines = sorted(
         f"{content} {label} {out}"
-        for content, label, out in zip(contents, labels, held.tolist(), strict=True)
+        for content, label, out, kept in zip(contents, labels, held.tolist(), used.tolist(), strict=True)
+        if kept
     )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

@@ -1,66 +1,43 @@
-"""What there is to learn from: a curate workspace, or a folder of class folders."""
+"""What there is to learn from: a curate workspace, a data set in a known layout, or a folder of class folders."""
 
 from __future__ import annotations
 
-import os
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-
+from classify.data.items import Source, check_classes
+from classify.data.readers import read_known
+from classify.data.readers.folders import from_folders
+from classify.data.readers.known import origin
+from classify.data.readers.listing import names_in
+from classify.data.readers.workspace import from_workspace
+from classify.matching import listed, match_classes
 from curate.errors import UserError
-from curate.tables import path_from_text, path_to_text
 from curate.workspace import Workspace
 
-if TYPE_CHECKING:
-    import pandas as pd
-    from numpy.typing import NDArray
-
-_PARTS = frozenset(("train", "training", "val", "valid", "validation", "test", "testing"))
+_ARCHIVES = frozenset((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"))
 
 
-@dataclass(frozen=True)
-class Source:
-    """The pictures to learn from, not read yet.
+def find_source(place: str | Path, raw: bool = False, extra: Sequence[str] = ()) -> Source:
+    """The pictures of a workspace, of the folder `place` with a workspace beside it, or in one of the known layouts.
 
-    `paths` are relative to `root`, as text (see `curate.tables.path_to_text`), sorted; `labels` are their classes.
-    `splits` says train or val for each where a workspace decided, else it is None. `weights` (float32) and `copies`
-    (int32) are the workspace's balance; None where there is none. `notes` are sentences for the user.
-    """
-
-    root: Path
-    kind: str
-    paths: list[str]
-    labels: list[str]
-    splits: list[str] | None = None
-    weights: NDArray[np.float32] | None = None
-    copies: NDArray[np.int32] | None = None
-    notes: list[str] = field(default_factory=list)
-
-    def file(self, path: str) -> str:
-        """Where the picture `path` lies, as `open` takes it."""
-        return os.path.join(self.root, path_from_text(path))  # noqa: PTH118  bytes-safe text, see curate.tables
-
-
-def find_source(place: str | Path, raw: bool = False) -> Source:
-    """The pictures of a workspace, of the folder `place` with a workspace beside it, or of its class folders.
-
-    `raw` takes the folder as it is, workspace or not. Raises UserError that says what training needs.
+    `raw` takes the folder as it is, workspace or not. `extra` are folders of class folders whose pictures are added for
+    training only. Raises UserError that says what training needs.
     """
     place = Path(place)
-    if not place.exists():
-        raise UserError(
-            f"{place}: there is no such folder.", "Give a folder with one folder of pictures for each class."
-        )
-    if not place.is_dir():
-        raise UserError(
-            f"{place}: is a file, not a folder.", "Give a folder with one folder of pictures for each class."
-        )
+    source = _find(place, raw)
+    check_classes(str(place), source.labels)
+    for folder in extra:
+        source = _added(source, Path(folder))
+    return source
+
+
+def _find(place: Path, raw: bool) -> Source:
+    check_place(place)
     workspace = Workspace.find(place)
     if workspace is None:
-        return from_folders(place)
+        return read_known(place, "train") or _folders(place)
     if raw:
         return from_folders(workspace.root)
     if workspace.has("splits"):
@@ -78,126 +55,55 @@ def find_source(place: str | Path, raw: bool = False) -> Source:
     return source
 
 
-# Class folders --------------------------------------------------------------------------------------------------
-
-
-def from_folders(root: Path) -> Source:
-    """Every picture below the class folders of `root`; the first folder of a path is its class. Raises UserError."""
-    classes, loose = _class_folders(root)
-    if not classes:
-        what = f"holds {loose} files, but no class folders" if loose else "is empty"
+def check_place(place: Path) -> None:
+    """Raise UserError where `place` is not there; for a known data set it says where to get it."""
+    if not place.exists():
         raise UserError(
-            f"{root}: {what}.",
-            "Training needs one folder of pictures for each class: DIR/cat/1.png, DIR/dog/2.png.",
-        )
-    if {name.lower() for name in classes} <= _PARTS:
-        inner = next((name for name in classes if name.lower().startswith("train")), classes[0])
-        raise UserError(
-            f"{root}: its folders are parts ({', '.join(classes)}), not classes.",
-            f"Give the training part: {root / inner}.",
-        )
-    paths: list[str] = []
-    labels: list[str] = []
-    empty = []
-    for name in classes:
-        found = _pictures(root, name)
-        paths += found
-        labels += [path_to_text(name)] * len(found)
-        if not found:
-            empty.append(name)
-    notes = [
-        f"Class folder '{path_to_text(name)}' holds no files: it is no class of the result." for name in empty
-    ]
-    if loose:
-        notes.append(f"{loose} files beside the class folders have no class and are left out.")
-    if not paths:
-        raise UserError(
-            f"{root}: its {len(classes)} class folders hold no files.",
-            "Put pictures in the class folders.",
-        )
-    source = Source(root, "folders", paths, labels, notes=notes)
-    check_classes(str(root), labels)
-    return source
-
-
-def _class_folders(root: Path) -> tuple[list[str], int]:
-    """Names of the folders that are classes, sorted, and the number of files beside them; hidden ones are neither."""
-    try:
-        with os.scandir(root) as entries:
-            shown = [entry for entry in entries if not entry.name.startswith(".")]
-            folders = sorted(entry.name for entry in shown if entry.is_dir())
-            return folders, sum(entry.is_file() for entry in shown)
-    except OSError as error:
-        raise UserError(
-            f"{root}: cannot be read ({error.strerror}).", "Give a folder that you may read."
-        ) from error
-
-
-def _pictures(root: Path, name: str) -> list[str]:
-    """Paths of the files below the class folder, as text, sorted; whether each is a picture shows when it is read."""
-    found = []
-    for folder, folders, files in os.walk(root / name):
-        folders[:] = [inner for inner in folders if not inner.startswith(".")]
-        below = os.path.relpath(folder, root)
-        found += [
-            path_to_text(os.path.join(below, file)).replace(os.sep, "/")  # noqa: PTH118
-            for file in files
-            if not file.startswith(".")
-        ]
-    return sorted(found)
-
-
-def check_classes(name: str, labels: Sequence[str]) -> None:
-    """Raise UserError where the labels are of one class only."""
-    classes = sorted(set(labels))
-    if len(classes) == 1:
-        raise UserError(
-            f"{name}: there is only one class, '{classes[0]}'; nothing can be told apart.",
-            "Training needs two class folders or more.",
+            f"{place}: there is no such folder.",
+            origin(place) or "Give a folder with one folder of pictures for each class.",
         )
 
 
-# Workspace ------------------------------------------------------------------------------------------------------
-
-
-def from_workspace(workspace: Workspace) -> Source:
-    """The pictures of the workspace's training and validation parts, with their balance. Raises UserError."""
-    frame = workspace.read("splits")
-    if workspace.has("balance"):
-        balance = workspace.read("balance")[["path", "weight", "copies"]]
-        frame = frame.merge(balance, on="path", how="left")
-    counts = frame["split"].value_counts()
-    used = frame[frame["split"].isin(("train", "val")) & (frame["label"] != "")].sort_values("path")
-    train = used[used["split"] == "train"]
-    if "copies" in used:
-        left_out = (used["split"] == "train") & (used["copies"].fillna(1) == 0)
-        train = used[(used["split"] == "train") & ~left_out]
-        used = used[~left_out]
-    if not len(train):
-        raise UserError(
-            f"{workspace.path}: there are no pictures in the training part.",
-            f"Look at `curate status {workspace.root}`; --set data.raw=true trains on the folder as it is.",
-        )
-    check_classes(str(workspace.root), list(train["label"]))
-    notes = [
-        f"Using the curated set of {workspace.path}: {len(train)} pictures for training, {counts.get('val', 0)} for "
-        f"validation, {counts.get('test', 0)} held back for testing, {counts.get('out', 0)} taken out by curate."
-    ]
-    weights, copies = _balance(used)
-    return Source(
-        workspace.root,
-        "workspace",
-        list(used["path"]),
-        list(used["label"]),
-        list(used["split"]),
-        weights,
-        copies,
-        notes,
+def _folders(place: Path) -> Source:
+    if place.is_dir():
+        where = origin(place)
+        if where and not names_in(place):
+            raise UserError(f"{place}: is empty.", where)
+        return from_folders(place)
+    if place.suffix.lower() in _ARCHIVES:
+        raise UserError(f"{place}: is a file, not a folder.", "Unpack it, and give the folder.")
+    raise UserError(
+        f"{place}: is a file, not a folder.",
+        "Give a folder with one folder of pictures for each class, or a .csv or .parquet file.",
     )
 
 
-def _balance(used: pd.DataFrame) -> tuple[NDArray[np.float32] | None, NDArray[np.int32] | None]:
-    if "copies" not in used:
-        return None, None
-    weights = used["weight"].fillna(1).to_numpy(np.float32)
-    return weights, used["copies"].fillna(1).to_numpy(np.int32)
+def _added(source: Source, folder: Path) -> Source:
+    """The source with the pictures of `folder` at its end, for training only. Raises UserError.
+
+    Its classes must be known: one that the validation part cannot judge is most likely a name misspelt.
+    """
+    check_place(folder)
+    more = _folders(folder)
+    if more.splits is not None:
+        raise UserError(
+            f"{folder}: has a validation part, but what data.extra names is for training only.",
+            "Give the folder of one part.",
+        )
+    classes = sorted(set(source.labels))
+    match = match_classes(sorted(set(more.labels)), classes)
+    if match.unknown:
+        raise UserError(
+            f"{folder}: its folders {listed(match.unknown)} are no classes of {source.root}, which has "
+            f"{listed(classes)}.",
+            "Folders of data.extra add pictures to known classes: rename these, or take them away.",
+        )
+    notes = [f"{len(more.paths):,} pictures of {folder} are added to the training part.", *more.notes]
+    return dataclasses.replace(
+        source,
+        paths=source.paths + [f"{folder}/{path}" for path in more.paths],
+        labels=source.labels + [match.labels[label] for label in more.labels],
+        items=source.items + more.items,
+        notes=source.notes + notes,
+        extra=source.extra + len(more.paths),
+    )

@@ -166,8 +166,7 @@ def test_nothing_readable(tmp_path):
 def test_the_cache_does_not_depend_on_the_workers(tmp_path):
     root = folder_of(tmp_path / "set", {"a": 70, "b": 70})
     source = find_source(root)
-    files = [source.file(path) for path in source.paths]
-    one, two = (read_pictures(files, SIXTEEN, workers=workers) for workers in (1, 2))
+    one, two = (read_pictures(source.items, SIXTEEN, workers=workers) for workers in (1, 2))
     np.testing.assert_array_equal(one.images, two.images)
     np.testing.assert_array_equal(one.hashes, two.hashes)
     assert one.contents == two.contents
@@ -182,8 +181,9 @@ def test_copies_look_alikes_and_mirror_images_stay_on_one_side(tmp_path):
         image.save(root / "a" / f"again{index}.jpg", quality=60)
         image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(root / "a" / f"mirror{index}.png")
     source = find_source(root)
-    found = read_pictures([source.file(path) for path in source.paths], SIXTEEN, workers=1)
-    group = groups(found.contents, found.hashes)
+    found = read_pictures(source.items, SIXTEEN, workers=1)
+    group, told = groups(found.contents, found.hashes, found.hashed)
+    assert told
     number = dict(zip(source.paths, group.tolist(), strict=True))
     for index in range(10):
         together = {
@@ -197,6 +197,48 @@ def test_copies_look_alikes_and_mirror_images_stay_on_one_side(tmp_path):
     assert [side[value] for value in group.tolist()] == held.tolist()
     assert held[np.array(source.labels) == "a"].sum() == 12
     assert held[np.array(source.labels) == "b"].sum() == 6
+
+
+def test_arrays_and_bytes_are_pictures_as_files_are(tmp_path):
+    noise(3, 60).save(tmp_path / "1.png")
+    pixels = np.asarray(noise(3, 60))
+    items = [
+        str(tmp_path / "1.png"),
+        (tmp_path / "1.png").read_bytes(),
+        pixels,
+        pixels[..., 0],
+        pixels[:9, :9],
+        b"x",
+    ]
+    found = read_pictures(items, SIXTEEN, workers=1)
+    np.testing.assert_array_equal(found.images[0], found.images[1])
+    np.testing.assert_array_equal(found.images[0], found.images[2])
+    assert (found.images[3] == found.images[3][..., :1]).all()
+    assert found.contents[0] == found.contents[1]
+    assert len(set(found.contents)) == 4
+    np.testing.assert_array_equal(found.hashes[0], found.hashes[2])
+    assert found.hashed.tolist() == [True, True, True, True, False]
+    assert found.unreadable == [(5, "not_an_image")]
+
+
+def test_look_alikes_that_are_everywhere_are_not_believed():
+    hashes = np.zeros((300, 2), np.uint64)
+    hashes[200:] = np.random.default_rng(0).integers(0, 2**64, (100, 2), np.uint64)
+    contents = [str(max(index, 9)) for index in range(300)]
+    group, told = groups(contents, hashes)
+    assert not told
+    assert len(set(group.tolist())) == 291
+    group, told = groups(contents[:80], hashes[:80])
+    assert told
+    assert len(set(group.tolist())) == 1
+
+
+def test_only_hashes_that_are_there_count():
+    hashes = np.zeros((6, 2), np.uint64)
+    group, told = groups(list("abcdea"), hashes, np.array([1, 1, 0, 0, 0, 0], bool))
+    assert told
+    assert group.tolist() == [0, 0, 1, 2, 3, 0]
+    assert groups(list("abcdea"), hashes, np.zeros(6, bool))[1] is False
 
 
 def test_the_split_depends_on_content_and_seed_alone():
@@ -225,6 +267,58 @@ def test_the_fingerprint_follows_content_not_names(tmp_path):
     assert read_dataset(find_source(root), SIXTEEN, workers=1).fingerprint == before
     noise(99).save(root / "a" / "zzz.png")
     assert read_dataset(find_source(root), SIXTEEN, workers=1).fingerprint != before
+
+
+# Extra training folders
+
+
+def test_extra_pictures_are_for_training_only_and_leak_nothing(tmp_path):
+    root = folder_of(tmp_path / "set", {"a": 20, "b": 20})
+    plain = read_dataset(find_source(root), SIXTEEN, val=0.2, workers=1)
+    more = folder_of(tmp_path / "more", {"B": 1, "a": 0})
+    noise(77).save(more / "B" / "new.png")
+    for path in (root / "b").iterdir():
+        Image.open(path).save(more / "B" / f"{path.stem}-again.jpg", quality=80)
+    (more / "B" / "0.png").unlink()
+    source = find_source(root, extra=(str(more),))
+    assert source.extra == 21
+    assert source.labels[-1] == "b"
+    data = read_dataset(source, SIXTEEN, val=0.2, workers=1)
+    np.testing.assert_array_equal(data.val.images, plain.val.images)
+    assert len(data.train) == len(plain.train) + 17
+    assert "4 extra pictures are copies or look-alikes of validation pictures: left out." in data.notes
+    np.testing.assert_allclose(np.bincount(data.train.labels, data.train.weights), [24.5, 24.5], rtol=1e-5)
+    assert data.fingerprint != plain.fingerprint
+
+
+def test_extra_pictures_share_the_weight_that_a_workspace_gave_their_class(tmp_path):
+    root, _ = curated(tmp_path, SPLITS, [(0.5, 1), (0.5, 0), (2.0, 3), (1.0, 1)])
+    more = tmp_path / "more"
+    (more / "b").mkdir(parents=True)
+    noise(50).save(more / "b" / "x.png")
+    data = read_dataset(find_source(root, extra=(str(more),)), SIXTEEN, workers=1)
+    np.testing.assert_array_equal(data.train.copies, [1, 3, 1, 1])
+    np.testing.assert_allclose(
+        data.train.weights, np.array([0.5, 4 / 3, 2 / 3, 1]) * 4 / 3.5, rtol=1e-6
+    )  # of class b: 2 + 1 before, and 2 + 1 + their mean after, times two thirds
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({"a": 1, "cat": 1}, "its folders cat are no classes of"),
+        ({"train/a": 1, "train/b": 1, "val/a": 1}, "has a validation part"),
+        ({"a": 0}, "hold no files"),
+        (None, "no such folder"),
+    ],
+)
+def test_extra_folders_that_will_not_do(tmp_path, counts, message):
+    root = folder_of(tmp_path / "set", {"a": 2, "b": 2})
+    if counts is not None:
+        folder_of(tmp_path / "more", counts)
+    with pytest.raises(UserError, match=message) as caught:
+        find_source(root, extra=(str(tmp_path / "more"),))
+    assert str(tmp_path / "more") in caught.value.message
 
 
 # Sampling

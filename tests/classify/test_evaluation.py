@@ -397,6 +397,45 @@ def refused(tmp_path, folder, weights_file, **options):
     return str(caught.value)
 
 
+def test_a_table_gives_what_its_folder_gives(full_folder, weights_file, full, tmp_path):
+    paths = full.predictions["path"].tolist()
+    lines = [f"{full_folder / path},{path.split('/')[0].upper()},test" for path in paths]
+    table = tmp_path / "labels.csv"
+    table.write_text("\n".join(["path,label,split", "lost.png,cat,train", *lines, "lost.png2,zebra,test"]))
+    result = evaluate(table, weights_file, out=tmp_path / "out")
+    assert result.predictions["path"].tolist() == [str(full_folder / path) for path in paths]
+    assert result.predictions["prediction"].tolist() == full.predictions["prediction"].tolist()
+    assert result.metrics["accuracy"] == full.metrics["accuracy"]
+    assert "Label 'BIRD' is taken for class 'bird'" in result.text
+    assert "1 label is no class of these weights: zebra." in result.text
+    assert result.metrics["folder"] == str(table)
+
+
+def test_arrays_have_readable_names_in_the_predictions(weights_file, tmp_path):
+    root = tmp_path / "digits"
+    root.mkdir()
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 9, 9), np.uint8)
+    (root / "t10k-images-idx3-ubyte").write_bytes(
+        bytes([0, 0, 8, 3, *(0, 0, 0, 3, 0, 0, 0, 9, 0, 0, 0, 9)]) + pictures.tobytes()
+    )
+    (root / "t10k-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 1, 0, 1]))
+    with pytest.raises(UserError, match=r"none of its labels is a class of the weights\. Its labels: 0, 1"):
+        evaluate(root, weights_file, out=tmp_path / "out")
+    digits = tmp_path / "digits.safetensors"
+    weights.save(
+        digits,
+        models.create("small-resnet", 2, {"size": 16, "width": 4}).state_dict(),
+        model="small-resnet",
+        model_options={"size": 16, "width": 4},
+        classes=["1", "0"],
+        preprocessing=weights.Preprocessing(size=16),
+        settings={},
+    )
+    result = evaluate(root, digits, out=tmp_path / "out")
+    assert result.predictions["path"].tolist() == [f"t10k-images[{index}]" for index in range(3)]
+    assert result.predictions["label"].tolist() == ["1", "0", "1"]
+
+
 def test_no_such_folder(tmp_path, weights_file):
     assert "nowhere: there is no such folder" in refused(tmp_path, tmp_path / "nowhere", weights_file)
 

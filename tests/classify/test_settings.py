@@ -89,6 +89,17 @@ def test_an_optimiser_gets_its_usual_rate_and_decay_unless_told():
     assert (told.name, told.lr, told.weight_decay) == ("adamw", 0.3, 0)
 
 
+def test_extra_folders_are_a_list_of_texts():
+    assert read_settings(None, ["data.extra=more"]).data.extra == ("more",)
+    found = read_settings(None, ['data.extra=["a b", "c"]'])
+    assert found.data.extra == ("a b", "c")
+    assert tomllib.loads(found.to_toml())["data"]["extra"] == ["a b", "c"]
+    for wrong in ("[1]", "3", '[""]'):
+        with pytest.raises(UserError, match=r"data\.extra is a list of texts") as caught:
+            read_settings(None, [f"data.extra={wrong}"])
+        assert "added for training only" in caught.value.remedy
+
+
 def test_every_default_is_within_its_own_limits():
     Settings().replaced(Settings().to_dict(), "defaults")
     for section in dataclasses.fields(Settings):

@@ -1,0 +1,62 @@
+"""A curate workspace: the split and the balance that `curate` made."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from classify.data.items import Source, check_classes
+from curate.errors import UserError
+from curate.tables import path_from_text
+from curate.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+def from_workspace(workspace: Workspace) -> Source:
+    """The pictures of the workspace's training and validation parts, with their balance. Raises UserError."""
+    frame = workspace.read("splits")
+    if workspace.has("balance"):
+        balance = workspace.read("balance")[["path", "weight", "copies"]]
+        frame = frame.merge(balance, on="path", how="left")
+    counts = frame["split"].value_counts()
+    used = frame[frame["split"].isin(("train", "val")) & (frame["label"] != "")].sort_values("path")
+    train = used[used["split"] == "train"]
+    if "copies" in used:
+        left_out = (used["split"] == "train") & (used["copies"].fillna(1) == 0)
+        train = used[(used["split"] == "train") & ~left_out]
+        used = used[~left_out]
+    if not len(train):
+        raise UserError(
+            f"{workspace.path}: there are no pictures in the training part.",
+            f"Look at `curate status {workspace.root}`; --set data.raw=true trains on the folder as it is.",
+        )
+    check_classes(str(workspace.root), list(train["label"]))
+    notes = [
+        f"Using the curated set of {workspace.path}: {len(train)} pictures for training, {counts.get('val', 0)} for "
+        f"validation, {counts.get('test', 0)} held back for testing, {counts.get('out', 0)} taken out by curate."
+    ]
+    weights, copies = _balance(used)
+    paths = list(used["path"])
+    return Source(
+        workspace.root,
+        "workspace",
+        paths,
+        list(used["label"]),
+        [os.path.join(workspace.root, path_from_text(path)) for path in paths],  # noqa: PTH118  bytes-safe
+        list(used["split"]),
+        weights,
+        copies,
+        notes,
+    )
+
+
+def _balance(used: pd.DataFrame) -> tuple[NDArray[np.float32] | None, NDArray[np.int32] | None]:
+    if "copies" not in used:
+        return None, None
+    weights = used["weight"].fillna(1).to_numpy(np.float32)
+    return weights, used["copies"].fillna(1).to_numpy(np.int32)
