@@ -20,7 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from classify.data.sources import Source
+import numpy as np
+
+from classify.data.items import Item, Source
 from classify.plan import Combination, with_seed
 from classify.settings import Settings
 from classify.weights import write_whole
@@ -91,7 +93,7 @@ def source_digest(source: Source) -> str:
     """SHA-256 of the pictures to learn from: names, sizes, classes, parts and balance; not of what is in them."""
     sha = hashlib.sha256()
     for i, path in enumerate(source.paths):
-        row: list[Any] = [path, source.labels[i], _size(source.file(path))]
+        row: list[Any] = [path, source.labels[i], _size(source.items[i])]
         row.append(source.splits[i] if source.splits is not None else "")
         row.append(float(source.weights[i]) if source.weights is not None else 1)
         row.append(int(source.copies[i]) if source.copies is not None else 1)
@@ -116,9 +118,14 @@ def folder_digest(folder: Path) -> str:
     return sha.hexdigest()
 
 
-def _size(path: str) -> int:
+def _size(item: Item) -> int:
+    """Bytes of a picture; -1 where it lies inside a larger file, whose own layout then tells pictures apart by name."""
+    if isinstance(item, bytes):
+        return len(item)
+    if isinstance(item, np.ndarray):
+        return item.nbytes
     try:
-        return os.stat(path).st_size  # noqa: PTH116  likewise
+        return os.stat(item).st_size if isinstance(item, str | Path) else -1  # noqa: PTH116  bytes-safe text
     except OSError:
         return -1
 

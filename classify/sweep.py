@@ -105,7 +105,7 @@ class _Sweep:
         self.isolate = isolate
         self.draw = draw
         self.say = say
-        self._data: dict[bool, Data] = {}
+        self._data: dict[tuple[bool, tuple[str, ...]], Data] = {}
         self.combinations = plan.combinations()
         """The baseline first; a search adds to them."""
         for folder in (plan.train, plan.test):
@@ -167,16 +167,17 @@ class _Sweep:
     # Cells --------------------------------------------------------------------------------------------------------
 
     def _train_data(self, combination: Combination) -> Data:
-        raw = combination.settings.data.raw
-        if raw not in self._data:
-            source = find_source(self.plan.train, raw)
+        data = combination.settings.data
+        asked = (data.raw, data.extra)
+        if asked not in self._data:
+            source = find_source(self.plan.train, *asked)
             if source.splits is not None and "val" not in source.splits:
                 raise UserError(
                     f"{self.plan.train}: its validation part is empty, so nothing can be compared.",
                     f"Split it anew with `curate split {source.root} --val 0.1`.",
                 )
-            self._data[raw] = Data(self.plan.train.resolve(), work.source_digest(source))
-        return self._data[raw]
+            self._data[asked] = Data(self.plan.train.resolve(), work.source_digest(source))
+        return self._data[asked]
 
     def _cells(self, combinations: Sequence[Combination]) -> list[Cell]:
         """Seed by seed, so that a budget that ends leaves combinations that can be compared."""

@@ -106,7 +106,7 @@ WIDTHS = "[factors]\nmodel.width = [8]\n"
         ("[factors]\nmodl.width = [8]\n", "Did you mean 'model'"),
         ("[factors]\nmodel.width = 8\n", "is a list of values"),
         ("[factors]\nmodel.width = []\n", "is a list of values"),
-        ("[factors]\nmodel.width = [8, 2]\n", "model.width is 2; it must be from 4 to 1024"),
+        ("[factors]\nmodel.width = [8, -1]\n", "model.width is -1; it must be from 0 to 1024"),
         ("[factors]\nmodel.width = [8, 8]\n", "holds a value twice"),
         ("[search]\nmodel.width = { low = 8, high = 9 }\n", "trials is a whole number from 1 on"),
         ("[search]\ntrials = 3\n", "has no ranges"),
