@@ -7,13 +7,14 @@ import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from classify.data.augmentation import Augmentation
+from classify.groups import Freezing, scaled_groups
 from classify.settings import OptimizerSettings, Settings
 from classify.weights import Preprocessing
 
@@ -54,6 +55,7 @@ class Learner:
     preprocessing : from uint8 pictures to the network's input.
     plan : precision and memory order.
     device : where the network and the pictures are.
+    head : names of the head's tensors, where the network starts from others' weights (see `classify.groups`).
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Learner:
         preprocessing: Preprocessing,
         plan: Plan,
         device: torch.device,
+        head: frozenset[str] = frozenset(),
     ) -> None:
         order = torch.channels_last if plan.channels_last else torch.contiguous_format
         self.network = network.to(device).to(memory_format=order)
@@ -72,7 +75,9 @@ class Learner:
         self.plan = plan
         self.device = device
         self.augmentation = Augmentation(settings.augmentation)
-        self.optimizer = _optimizer(settings.optimizer, self.network)
+        self.freezing = Freezing(self.network, head, settings.transfer)
+        groups = scaled_groups(self.network, head, settings.transfer.layer_decay)
+        self.optimizer = _optimizer(settings.optimizer, groups)
         self._order = order
 
     def step(self, images: torch.Tensor, targets: torch.Tensor, rate: float, number: int) -> torch.Tensor:
@@ -87,12 +92,12 @@ class Learner:
         batch = self.augmentation.pictures(batch, generator)
         batch, targets = self.augmentation.blend(batch, targets, generator)
         batch = self.preprocessing.normalized(batch).contiguous(memory_format=self._order)
-        self.network.train()
+        self.freezing.train()
         with self._autocast():
             logits = self.network(batch)
         loss: torch.Tensor = -(targets * logits.float().log_softmax(1)).sum(1).mean()
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["lr_scale"]
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -160,14 +165,19 @@ def _numbers(module: nn.Module) -> Iterable[torch.Tensor]:
             yield buffer
 
 
-def _optimizer(settings: OptimizerSettings, network: nn.Module) -> torch.optim.Optimizer:
-    """The optimiser; only kernels and matrices decay, since biases and normalisation have no scale to lose."""
-    kernels = [value for value in network.parameters() if value.ndim > 1]
-    others = [value for value in network.parameters() if value.ndim <= 1]
-    groups = [
-        {"params": kernels, "weight_decay": settings.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+def _optimizer(settings: OptimizerSettings, parts: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    """The optimiser; only kernels and matrices decay, since biases and normalisation have no scale to lose.
+
+    `parts` are parameters by the factor on their rate, see `classify.groups.scaled_groups`.
+    """
+    groups = []
+    for part in parts:
+        kernels = [value for value in part["params"] if value.ndim > 1]
+        others = [value for value in part["params"] if value.ndim <= 1]
+        groups += [
+            {**part, "params": kernels, "weight_decay": settings.weight_decay},
+            {**part, "params": others, "weight_decay": 0.0},
+        ]
     if settings.name == "adamw":
         return torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.momentum, 0.99))
     return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, nesterov=settings.momentum > 0)
@@ -180,6 +190,7 @@ def fastest_plan(
     device: torch.device,
     classes: int,
     seconds: float = math.inf,
+    head: frozenset[str] = frozenset(),
 ) -> tuple[Plan, dict[str, float]]:
     """Precision and memory order whose steps are quickest here, and the pictures a second of each that was tried.
 
@@ -195,8 +206,10 @@ def fastest_plan(
     images = torch.zeros((count, size, size, 3), dtype=torch.uint8, device=device)
     targets = torch.full((count, classes), 1 / classes, device=device)
     learners = {
-        plan: Learner(copy.deepcopy(network), settings, preprocessing, plan, device) for plan in plans
+        plan: Learner(copy.deepcopy(network), settings, preprocessing, plan, device, head) for plan in plans
     }
+    for learner in learners.values():
+        learner.freezing.at(1.0)  # what most of the budget goes to
     best = dict.fromkeys(plans, math.inf)
     begun = time.perf_counter()
     for number in range(_TRIALS):

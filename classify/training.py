@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from classify import checkpoints, models, provenance, weights
+from classify import checkpoints, provenance, weights
 from classify.data.dataset import Dataset, Part, read_dataset
 from classify.data.sampling import draw_epoch
 from classify.data.sources import find_source
@@ -23,7 +23,8 @@ from classify.learner import Learner, Plan, fastest_plan
 from classify.runs import run_folder, settings_of
 from classify.schedule import Budget, learning_rate
 from classify.settings import Settings
-from classify.weights import Preprocessing, write_whole
+from classify.transfer import Start, prepare
+from classify.weights import write_whole
 from curate.engine import Progress, silent
 from curate.errors import UserError
 
@@ -92,10 +93,10 @@ def train(
     say: Callable[[str], None] = lambda text: None,
     progress: Progress = silent,
 ) -> TrainResult:
-    """Train from random weights on a folder of class folders or a curate workspace; the run goes to the folder `out`.
+    """Train on a folder of class folders or a curate workspace; the run goes to the folder `out`.
 
-    `resume` goes on with the run in `out`, with its own settings. `workers` are processes that decode, `progress`
-    follows them; `say` gets sentences. Writes best.safetensors, last.safetensors, history.csv, settings.toml,
+    It starts from random weights, or from what `model.weights` names. `resume` goes on with the run in `out`, with its
+    own settings. `workers` are processes that decode, `progress` follows them; `say` gets sentences. Writes best.safetensors, last.safetensors, history.csv, settings.toml,
     provenance.json and checkpoint.safetensors. Raises UserError for whatever the user can mend.
     """
     start = time.monotonic()
@@ -103,10 +104,10 @@ def train(
     settings = settings_of(run, settings, resume)
     found = find_source(source, settings.data.raw)
     with run_folder(run):
-        preprocessing = _preprocessing(settings)
+        begin = prepare(settings, run)
         data = read_dataset(
             found,
-            preprocessing,
+            begin.preprocessing,
             val=settings.data.val,
             seed=settings.training.seed,
             workers=workers,
@@ -114,12 +115,7 @@ def train(
         )
         for note in data.notes:
             say(note)
-        return _Run(run, settings, preprocessing, data, start, say).train(on_epoch)
-
-
-def _preprocessing(settings: Settings) -> Preprocessing:
-    red, green, blue = settings.data.background
-    return Preprocessing(settings.data.size, settings.data.fit, (red, green, blue))
+        return _Run(run, settings, begin, data, start, say).train(on_epoch)
 
 
 class _Run:
@@ -129,43 +125,43 @@ class _Run:
         self,
         folder: Path,
         settings: Settings,
-        preprocessing: Preprocessing,
+        begin: Start,
         data: Dataset,
         start: float,
         say: Callable[[str], None],
     ) -> None:
         self.folder = folder
-        self.preprocessing = preprocessing
+        self.preprocessing = begin.preprocessing
         self.data = data
         self.say = say
         self.device = _device(settings)
         stored = checkpoints.read(folder)
-        options = {
-            "size": settings.data.size,
-            "width": settings.model.width,
-            "dropout": settings.model.dropout,
-        }
-        torch.manual_seed(settings.training.seed)
-        network = models.create(settings.model.name, len(data.classes), options)
-        self.options = options
+        self.options = begin.options
+        network, head = begin.network(data.classes, settings.training.seed)
+        if begin.source:
+            say(f"Starting from {begin.describe(data.classes)}.")
         initial = {name: value.clone() for name, value in network.state_dict().items()}
-        plan, settings = self._plan(network, settings, stored)
+        plan, settings = self._plan(network, settings, stored, head)
         self.settings = settings
-        self.learner = Learner(network, settings, preprocessing, plan, self.device)
+        self.learner = Learner(network, settings, self.preprocessing, plan, self.device, head)
         self.state = checkpoints.Progress()
         self.about = {"data": data.fingerprint, "classes": data.classes, "channels_last": plan.channels_last}
         if stored:
             self._restore(stored)
         else:
             write_whole(folder / "settings.toml", settings.to_toml().encode())
-            record = provenance.record(initial, settings.to_dict(), data.fingerprint, str(plan))
+            record = provenance.record(
+                initial, settings.to_dict(), data.fingerprint, str(plan), begin.describe(data.classes)
+            )
             write_whole(folder / "provenance.json", json.dumps(record, indent=1).encode())
         self.clock = start - self.state.elapsed
         self.saved = time.monotonic()
         self.best: dict[str, torch.Tensor] | None = None
         self._place(data.train, data.val)
 
-    def _plan(self, network: torch.nn.Module, settings: Settings, stored: Any) -> tuple[Plan, Settings]:
+    def _plan(
+        self, network: torch.nn.Module, settings: Settings, stored: Any, head: frozenset[str]
+    ) -> tuple[Plan, Settings]:
         """Precision and memory order: those of the run resumed, else measured; and settings that name the precision."""
         if stored:
             plan = Plan(settings.training.precision, bool(stored[2].get("channels_last")))
@@ -179,6 +175,7 @@ class _Run:
                 seconds=_MEASURING * 60 * settings.training.minutes
                 if settings.training.minutes
                 else math.inf,
+                head=head,
             )
             tried = "; ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
             self.say(
@@ -275,6 +272,7 @@ class _Run:
     def _step(self, indices: NDArray[np.int64], used: float) -> torch.Tensor:
         chosen = torch.from_numpy(indices).to(self.device, non_blocking=True)
         targets = self.learner.targets(self.labels[chosen], self.weights[chosen], len(self.data.classes))
+        self.learner.freezing.at(used)
         return self.learner.step(self.images[chosen], targets, self._rate(used), self.state.step)
 
     def _rate(self, used: float) -> float:
