@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import inspect
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -47,8 +48,8 @@ class Transformers(Family):
         self._source = source
         if importlib.util.find_spec("transformers") is None:
             raise UserError(
-                f"model '{self.name}' needs the library transformers, which is not installed.",
-                "Run `pip install 'curate-classify[hf]'`.",
+                f"model '{self.name}' needs transformers, which is not installed (pip install 'curate-classify[hf]').",
+                "Install it, or choose another model.name.",
             )
 
     def look(self) -> Look:
@@ -84,9 +85,9 @@ class Transformers(Family):
         with quietly(f"model '{self.name}' cannot be made", "Use the version of transformers that knows it."):
             settings = {**options["config"], "num_labels": classes}
             config = AutoConfig.for_model(settings.pop("model_type"), **settings)
-            model = AutoModelForImageClassification.from_config(config)
+            model = AutoModelForImageClassification.from_config(config, dtype=torch.float32)
         known = "interpolate_pos_encoding" in inspect.signature(model.forward).parameters
-        return Logits(model, known and config.image_size != options["size"])
+        return Logits(model, known and getattr(config, "image_size", None) != options["size"])
 
     def published(self, options: Mapping[str, Any]) -> Source:
         """See the base. Only safetensors are read."""
@@ -95,25 +96,36 @@ class Transformers(Family):
         del options
         load: Callable[..., Any] = AutoModelForImageClassification.from_pretrained
         with quietly(f"model '{self.name}': its weights cannot be had", _REMEDY), _no_bars():
-            model, report = load(self._source, use_safetensors=True, output_loading_info=True)
-        drawn = set(report["missing_keys"])
-        state = {f"model.{name}": value for name, value in model.state_dict().items() if name not in drawn}
-        return Source(state, f"the weights of {self.name}", digest(state))
+            model, report = load(
+                self._source, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            )
+        state = _loaded(model, report)
+        source = Path(self._source)
+        title = source.resolve().name if source.is_dir() else self._source
+        return Source(state, f"the weights of hf:{title}", digest(state))
 
     def fitted(self, network: nn.Module, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
-        """A checkpoint of the model itself has no `model.` before its names."""
-        del network
+        """Files that transformers wrote call tensors by other names than the model does; it translates them itself."""
+        model: Any = network.model
         if any(name.startswith("model.") for name in state):
             return state
-        return {f"model.{name}": value for name, value in state.items()}
+        with quietly(f"model '{self.name}': the checkpoint cannot be read as one of it", _REMEDY), _no_bars():
+            loaded, report = type(model).from_pretrained(
+                None,
+                config=model.config,
+                state_dict=dict(state),
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
+            )
+        return _loaded(loaded, report)
 
     def _config(self) -> dict[str, Any]:
-        """The configuration without the old classes, which `create` sets anew."""
+        """The configuration without the old classes and the type of the numbers, which `create` sets anew."""
         from transformers import AutoConfig
 
         with quietly(f"model '{self.name}': its configuration cannot be had", _REMEDY):
             config: dict[str, Any] = AutoConfig.from_pretrained(self._source).to_dict()
-        for key in ("id2label", "label2id", "num_labels", "_name_or_path"):
+        for key in ("id2label", "label2id", "num_labels", "dtype", "_name_or_path"):
             config.pop(key, None)
         return config
 
@@ -136,6 +148,12 @@ def _no_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+def _loaded(model: Any, report: Mapping[str, Any]) -> dict[str, torch.Tensor]:
+    """The tensors that did come from the checkpoint, under the names that they have in `Logits`."""
+    drawn = {*report["missing_keys"], *(name for name, *_ in report["mismatched_keys"])}
+    return {f"model.{name}": value for name, value in model.state_dict().items() if name not in drawn}
 
 
 def _side(processor: Any) -> int:

@@ -41,8 +41,9 @@ class Timm(Family):
         )
 
     def options(self, size: int, dropout: float) -> dict[str, Any]:
-        """The size counts where the architecture is bound to one, as transformers with learnt positions are."""
-        return {"size": size if self._config.get("fixed_input_size") else 0, "dropout": dropout}
+        """The size counts where it is not the network's own and the architecture is bound to one, by learnt positions say."""
+        bound = self._config.get("fixed_input_size") and size != self.look().size
+        return {"size": size if bound else 0, "dropout": dropout}
 
     def create(self, classes: int, options: Mapping[str, Any]) -> nn.Module:
         """See the base. Raises UserError where timm cannot build it so."""
