@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -177,6 +178,8 @@ def _go_on(settings: Settings, file: Path) -> Start:
 
 def _read(file: Path) -> Source:
     """A checkpoint that another program wrote, safetensors or torch's own. Raises UserError."""
+    if not file.exists() and difflib.get_close_matches(str(file), ["pretrained"], 1, 0.7):
+        raise UserError(f"model.weights: there is no file '{file}'.", "Did you mean 'pretrained'?")
     found: Mapping[str, Any] = load_checkpoint(file)
     nested = found.get("model")
     found = nested if isinstance(nested, Mapping) else found

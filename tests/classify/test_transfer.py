@@ -215,6 +215,7 @@ def test_a_checkpoint_of_another_network_names_what_does_not_fit(resnet, nowhere
     [
         (["model.weights=pretrained"], "'small-resnet' has no published weights"),
         (["model.weights=nowhere.safetensors"], "there is no such checkpoint"),
+        (["model.weights=pretraind"], "Did you mean 'pretrained'"),
         (["transfer.mode=head"], "starts from random weights"),
         (["transfer.layer_decay=0.7"], "transfer.layer_decay is 0.7"),
         (["data.size=0"], "has no size of its own"),
