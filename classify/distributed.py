@@ -61,11 +61,14 @@ class Group:
         distributed.broadcast(found, 0, group=self.control)
         return bytes(found.tolist()).decode()
 
-    def shared(self, network: nn.Module) -> nn.Module:
-        """The network as training calls it: gradients are averaged over the processes."""
+    def shared(self, network: nn.Module, changing: bool = False) -> nn.Module:
+        """The network as training calls it: gradients are averaged over the processes.
+
+        `changing`: not all weights learn in every step.
+        """
         if self.size == 1:
             return network
-        return torch.nn.parallel.DistributedDataParallel(network)
+        return torch.nn.parallel.DistributedDataParallel(network, find_unused_parameters=changing)
 
 
 ALONE = Group()

@@ -15,6 +15,7 @@ from torch import nn
 
 from classify.data.augmentation import Augmentation
 from classify.distributed import ALONE, Group
+from classify.groups import Freezing, scaled_groups
 from classify.losses import loss
 from classify.optimizers import make_optimizers
 from classify.settings import Settings
@@ -58,6 +59,7 @@ class Learner:
     plan : precision and memory order.
     device : where the network and the pictures are.
     group : the processes that train together.
+    head : names of the head's tensors, where the network starts from others' weights (see `classify.groups`).
     """
 
     def __init__(
@@ -68,12 +70,13 @@ class Learner:
         plan: Plan,
         device: torch.device,
         group: Group = ALONE,
+        head: frozenset[str] = frozenset(),
     ) -> None:
         order = torch.channels_last if plan.channels_last else torch.contiguous_format
         self.network = network.to(device).to(memory_format=order)
         self.averaged = copy.deepcopy(self.network).requires_grad_(False).eval()
         self.group = group
-        self.forward = group.shared(self.network)
+        self.forward = group.shared(self.network, changing=settings.transfer.mode != "full")
         self.waiting = 0.0
         """Seconds that steps have taken until their batch was ready for the network."""
         self.settings = settings
@@ -81,7 +84,9 @@ class Learner:
         self.plan = plan
         self.device = device
         self.augmentation = Augmentation(settings.augmentation)
-        self.optimizers = make_optimizers(settings.optimizer, self.network)
+        groups = scaled_groups(self.network, head, settings.transfer.layer_decay)
+        self.optimizers = make_optimizers(settings.optimizer, groups, reduced=plan.precision == "bf16")
+        self.freezing = Freezing(self.network, head, settings.transfer)
         self.shift: torch.Tensor | None = None
         """Added to the logits in training, float32 (classes,): see `classify.losses.log_shares`."""
         self._order = order
@@ -100,7 +105,7 @@ class Learner:
         batch, targets = self.augmentation.blend(batch, targets, generator)
         batch = self.preprocessing.normalized(batch).contiguous(memory_format=self._order)
         self.waiting += time.perf_counter() - begun
-        self.network.train()
+        self.freezing.train()
         with self._autocast():
             logits = self.forward(batch)
         if self.shift is not None:
@@ -110,7 +115,7 @@ class Learner:
         found.backward()  # type: ignore[no-untyped-call]
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["lr_scale"]
             optimizer.step()
         self._average(number)
         return found.detach()
@@ -185,6 +190,7 @@ def fastest_plan(
     device: torch.device,
     classes: int,
     seconds: float = math.inf,
+    head: frozenset[str] = frozenset(),
 ) -> tuple[Plan, dict[str, float]]:
     """Precision and memory order whose steps are quickest here, and the pictures a second of each that was tried.
 
@@ -200,8 +206,11 @@ def fastest_plan(
     images = torch.zeros((count, size, size, 3), dtype=torch.uint8, device=device)
     targets = torch.full((count, classes), 1 / classes, device=device)
     learners = {
-        plan: Learner(copy.deepcopy(network), settings, preprocessing, plan, device) for plan in plans
+        plan: Learner(copy.deepcopy(network), settings, preprocessing, plan, device, head=head)
+        for plan in plans
     }
+    for learner in learners.values():
+        learner.freezing.at(1.0)  # what most of the budget goes to
     best = dict.fromkeys(plans, math.inf)
     begun = time.perf_counter()
     for number in range(_TRIALS):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import nn
 
 from classify.settings import OptimizerSettings
 
@@ -20,12 +19,18 @@ class Muon(torch.optim.Optimizer):
 
     For kernels: parameters of two dimensions or more, taken as matrices of one row an output channel. The step is scaled to
     the size that Adam's has (Liu et al., arXiv:2502.16982), so AdamW's learning rate and weight decay fit. torch's own
-    `torch.optim.Muon` takes matrices only, no kernels of convolutions.
+    `torch.optim.Muon` takes matrices only, no kernels of convolutions. `reduced`: the matrices are computed in bf16.
     """
 
     def __init__(
-        self, params: Iterable[Any], lr: float, momentum: float = 0.95, weight_decay: float = 0.05
+        self,
+        params: Iterable[Any],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.05,
+        reduced: bool = False,
     ) -> None:
+        self._dtype = torch.bfloat16 if reduced else torch.float32
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -40,7 +45,7 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"] = torch.zeros_like(weight)
                 state["momentum"].lerp_(weight.grad, 1 - group["momentum"])
                 update = weight.grad.lerp(state["momentum"], group["momentum"])
-                matrix = orthogonal(update.reshape(len(update), -1))
+                matrix = orthogonal(update.reshape(len(update), -1).to(self._dtype)).to(weight.dtype)
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
                 size = -group["lr"] * 0.2 * math.sqrt(max(matrix.shape))
                 weight.add_(matrix.reshape(weight.shape), alpha=size)
@@ -60,24 +65,35 @@ def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
     return x.T if tall else x
 
 
-def make_optimizers(settings: OptimizerSettings, network: nn.Module) -> list[torch.optim.Optimizer]:
-    """The optimisers of a network's parameters, each parameter with one of them.
+def make_optimizers(
+    settings: OptimizerSettings, parts: list[dict[str, Any]], reduced: bool = False
+) -> list[torch.optim.Optimizer]:
+    """The optimisers of a network, each parameter with one of them.
 
-    Only kernels and matrices decay: biases and normalisation have no scale to lose. Muon moves the kernels of
-    convolutions and the matrices between hidden layers; AdamW the last matrix and all vectors.
+    `parts` are parameters by the factor on their rate, see `classify.groups.scaled_groups`; those that never learn are left
+    out. Only kernels and matrices decay: biases and normalisation have no scale to lose. Muon moves kernels and matrices
+    but the last one, which stands for the head, AdamW the others; `reduced` lets it compute in bf16.
     """
-    weights = [weight for weight in network.parameters() if weight.requires_grad]
-    kernels = [weight for weight in weights if weight.ndim > 1]
-    vectors = [weight for weight in weights if weight.ndim <= 1]
-    first: list[torch.optim.Optimizer] = []
-    if settings.name == "muon":
-        hidden, kernels = kernels[:-1], kernels[-1:]
-        first = [Muon(hidden, settings.lr, weight_decay=settings.weight_decay)] if hidden else []
-    groups = [
-        {"params": kernels, "weight_decay": settings.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
+    kernels, vectors = _grouped(parts, settings.weight_decay, True), _grouped(parts, 0.0, False)
     if settings.name == "sgd":
         momentum = settings.momentum
-        return [torch.optim.SGD(groups, lr=settings.lr, momentum=momentum, nesterov=momentum > 0)]
-    return [*first, torch.optim.AdamW(groups, lr=settings.lr, betas=(settings.momentum, 0.99))]
+        return [torch.optim.SGD([*kernels, *vectors], settings.lr, momentum, nesterov=momentum > 0)]
+    betas = (settings.momentum, 0.99)
+    if settings.name == "adamw" or not kernels:
+        return [torch.optim.AdamW([*kernels, *vectors], settings.lr, betas)]
+    # The head's part comes first where rates fall away from it; within a part weights stand in the network's order.
+    head = kernels[0]["params"].pop()
+    last = [{**kernels[0], "params": [head]}]
+    hidden = [group for group in kernels if group["params"]]
+    muon = [Muon(hidden, settings.lr, weight_decay=settings.weight_decay, reduced=reduced)] if hidden else []
+    return [*muon, torch.optim.AdamW([*last, *vectors], settings.lr, betas)]
+
+
+def _grouped(parts: list[dict[str, Any]], weight_decay: float, kernels: bool) -> list[dict[str, Any]]:
+    """The parts' parameters of two dimensions or more (`kernels`) or of fewer, without empty parts."""
+    found = []
+    for part in parts:
+        params = [value for value in part["params"] if value.requires_grad and (value.ndim > 1) == kernels]
+        if params:
+            found.append({**part, "params": params, "weight_decay": weight_decay})
+    return found

@@ -1,4 +1,4 @@
-"""What a run was made from: enough to repeat it, and to show that it started from random weights."""
+"""What a run was made from: enough to repeat it, and to show which weights it started from."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import torch
 
 _PACKAGES = ("torch", "numpy", "pillow", "safetensors", "curate-classify")
+
+
+RANDOM_START = "random weights, drawn from training.seed"
+"""What a run that no one else's weights went into says of its start."""
 
 
 def digest(state: Mapping[str, torch.Tensor]) -> str:
@@ -36,11 +40,18 @@ def versions() -> dict[str, str]:
 
 
 def record(
-    initial: Mapping[str, torch.Tensor], settings: Mapping[str, Any], data: str, plan: str
+    initial: Mapping[str, torch.Tensor],
+    settings: Mapping[str, Any],
+    data: str,
+    plan: str,
+    start: str = RANDOM_START,
 ) -> dict[str, Any]:
-    """The content of a run's `provenance.json`: `initial` are the weights before the first step, `data` the set's fingerprint."""
+    """The content of a run's `provenance.json`: `initial` are the weights before the first step, `data` the set's fingerprint.
+
+    `start` says in words where `initial` came from.
+    """
     return {
-        "start": "random weights, drawn from training.seed",
+        "start": start,
         "initial_weights_sha256": digest(initial),
         "data_sha256": data,
         "arithmetic": plan,

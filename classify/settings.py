@@ -27,8 +27,9 @@ def _key(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    zero: bool = False,
 ) -> Any:
-    limits = {"meaning": meaning, "low": low, "high": high, "choices": choices}
+    limits = {"meaning": meaning, "low": low, "high": high, "choices": choices, "zero": zero}
     return dataclasses.field(default=default, metadata=limits)
 
 
@@ -40,7 +41,13 @@ def _share(default: float, meaning: str) -> Any:
 class DataSettings:
     """What is learnt from."""
 
-    size: int = _key(64, "side of the network's input, pixels", low=8, high=1024)
+    size: int = _key(
+        64,
+        "side of the network's input, pixels; 0: the own size of lite0, timm:, hf: or of model.weights",
+        low=8,
+        high=1024,
+        zero=True,
+    )
     fit: str = _key("pad", "how a picture becomes square", choices=("pad", "crop", "stretch"))
     background: tuple[int, ...] = _key(
         WHITE, "colour of borders and behind transparency, 0..255", low=0, high=255
@@ -61,11 +68,33 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """The network; it starts from random weights."""
+    """The network; it starts from random weights unless `weights` says otherwise."""
 
-    name: str = _key("small-resnet", "the network; `classify models` lists them")
+    name: str = _key(
+        "small-resnet",
+        "the network; `classify models` lists them; or lite0, timm:NAME, hf:FOLDER_OR_ID",
+    )
+    weights: str = _key(
+        "",
+        "empty: random; pretrained: those published for the network (may be downloaded); or a local checkpoint",
+    )
     width: int = _key(0, "channels of the first stage; 0: the model's own usual", low=0, high=1024)
     dropout: float = _key(0.0, "share of features dropped before the head", low=0, high=0.9)
+
+
+@dataclass(frozen=True)
+class TransferSettings:
+    """How a network learns that starts from `model.weights`."""
+
+    mode: str = _key(
+        "full",
+        "full: all weights learn; head: the last layer only; head-first: it alone, then all",
+        choices=("full", "head", "head-first"),
+    )
+    head_share: float = _share(0.2, "share of the budget in which head-first moves the head alone")
+    layer_decay: float = _share(
+        1.0, "factor on the learning rate for each layer further from the head; 1: none"
+    )
 
 
 @dataclass(frozen=True)
@@ -161,6 +190,7 @@ class Settings:
 
     data: DataSettings = dataclasses.field(default_factory=DataSettings)
     model: ModelSettings = dataclasses.field(default_factory=ModelSettings)
+    transfer: TransferSettings = dataclasses.field(default_factory=TransferSettings)
     augmentation: AugmentationSettings = dataclasses.field(default_factory=AugmentationSettings)
     optimizer: OptimizerSettings = dataclasses.field(default_factory=OptimizerSettings)
     training: TrainingSettings = dataclasses.field(default_factory=TrainingSettings)
@@ -285,7 +315,10 @@ def _checked(value: Any, hint: Any, field: dataclasses.Field[Any], where: str) -
     low, high, choices = (field.metadata[limit] for limit in ("low", "high", "choices"))
     if choices and value not in choices:
         raise UserError(f"{where} is '{value}'.", _closest(value, choices))
+    if field.metadata["zero"] and value == 0:
+        return value
     if (low is not None and not value >= low) or (high is not None and not value <= high):
         limits = f"from {low:g} to {high:g}" if high is not None else f"{low:g} or more"
+        limits += ", or 0" if field.metadata["zero"] else ""
         raise UserError(f"{where} is {value!r}; it must be {limits}.", meaning)
     return value

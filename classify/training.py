@@ -26,7 +26,8 @@ from classify.losses import log_shares
 from classify.runs import run_folder, settings_of
 from classify.schedule import Budget, learning_rate
 from classify.settings import Settings
-from classify.weights import Preprocessing, write_whole
+from classify.transfer import Start, prepare
+from classify.weights import write_whole
 from curate.engine import Progress, silent
 from curate.errors import UserError
 
@@ -70,10 +71,11 @@ def train(
     say: Callable[[str], None] = lambda text: None,
     progress: Progress = silent,
 ) -> TrainResult:
-    """Train from random weights on class folders, a curate workspace or a data set in a known layout (docs/data.md).
+    """Train on class folders, a curate workspace or a data set in a known layout (docs/data.md); the run goes to `out`.
 
-    The run goes to the folder `out`. `resume` goes on with the run in `out`, with its own settings. `workers` are processes that decode, `progress`
-    follows them; `say` gets sentences. Writes best.safetensors, last.safetensors, history.csv, settings.toml,
+    It starts from random weights, or from what `model.weights` names. `resume` goes on with the run in `out`, with its
+    own settings. `workers` are processes that decode, `progress` follows them; `say` gets sentences. Writes
+    best.safetensors, last.safetensors, history.csv, settings.toml,
     provenance.json and checkpoint.safetensors. Raises UserError for whatever the user can mend.
     """
     start = time.monotonic()
@@ -86,10 +88,10 @@ def train(
             stack.enter_context(run_folder(run))
         else:
             on_epoch, say, progress = lambda epoch: None, lambda text: None, silent
-        preprocessing = _preprocessing(settings)
+        begin = prepare(settings, run)
         data = read_dataset(
             found,
-            preprocessing,
+            begin.preprocessing,
             val=settings.data.val,
             seed=settings.training.seed,
             workers=workers,
@@ -97,12 +99,7 @@ def train(
         )
         for note in data.notes:
             say(note)
-        return _Run(run, settings, preprocessing, data, device, group, start, say).train(on_epoch)
-
-
-def _preprocessing(settings: Settings) -> Preprocessing:
-    red, green, blue = settings.data.background
-    return Preprocessing(settings.data.size, settings.data.fit, (red, green, blue))
+        return _Run(run, settings, begin, data, device, group, start, say).train(on_epoch)
 
 
 class _Run:
@@ -112,7 +109,7 @@ class _Run:
         self,
         folder: Path,
         settings: Settings,
-        preprocessing: Preprocessing,
+        begin: Start,
         data: Dataset,
         device: torch.device,
         group: Group,
@@ -120,41 +117,42 @@ class _Run:
         say: Callable[[str], None],
     ) -> None:
         self.folder = folder
-        self.preprocessing = preprocessing
+        self.preprocessing = begin.preprocessing
         self.data = data
         self.device = device
         self.group = group
         self.say = say
         stored = checkpoints.read(folder)
-        options = {
-            "size": settings.data.size,
-            "width": settings.model.width,
-            "dropout": settings.model.dropout,
-        }
-        torch.manual_seed(settings.training.seed)
-        network = models.create(settings.model.name, len(data.classes), options)
-        self.options = options
+        self.options = begin.options
+        network, head = begin.network(data.classes, settings.training.seed)
+        if begin.source:
+            say(f"Starting from {begin.describe(data.classes)}.")
         initial = {name: value.clone() for name, value in network.state_dict().items()}
-        if isinstance(network, models.Preparing) and not stored:
-            count = min(_SAMPLE, _SAMPLE_PIXELS // settings.data.size**2)
-            network.prepare(preprocessing.tensor(torch.from_numpy(data.train.images[:count])))
-        plan, settings = self._plan(network, settings, stored)
+        if isinstance(network, models.Preparing) and not (stored or begin.source):
+            count = min(_SAMPLE, _SAMPLE_PIXELS // begin.preprocessing.size**2)
+            spread = data.train.images[:: max(1, len(data.train) // count)][:count]
+            network.prepare(begin.preprocessing.tensor(torch.from_numpy(np.ascontiguousarray(spread))))
+        plan, settings = self._plan(network, settings, stored, head)
         self.settings = settings
-        self.learner = Learner(network, settings, preprocessing, plan, device, group)
+        self.learner = Learner(network, settings, begin.preprocessing, plan, device, group, head)
         self.state = checkpoints.Progress()
         self.about = {"data": data.fingerprint, "classes": data.classes, "channels_last": plan.channels_last}
         if stored:
             self._restore(stored)
         elif group.first:
             write_whole(folder / "settings.toml", settings.to_toml().encode())
-            record = provenance.record(initial, settings.to_dict(), data.fingerprint, str(plan))
+            record = provenance.record(
+                initial, settings.to_dict(), data.fingerprint, str(plan), begin.describe(data.classes)
+            )
             write_whole(folder / "provenance.json", json.dumps(record, indent=1).encode())
         self.clock = start - self.state.elapsed
         self.saved = time.monotonic()
         self.best: dict[str, torch.Tensor] | None = None
         self._place(data.train, data.val)
 
-    def _plan(self, network: torch.nn.Module, settings: Settings, stored: Any) -> tuple[Plan, Settings]:
+    def _plan(
+        self, network: torch.nn.Module, settings: Settings, stored: Any, head: frozenset[str]
+    ) -> tuple[Plan, Settings]:
         """Precision and memory order: those of the run resumed, else measured; and settings that name the precision."""
         if stored:
             plan = Plan(settings.training.precision, bool(stored[2].get("channels_last")))
@@ -168,6 +166,7 @@ class _Run:
                 seconds=_MEASURING * 60 * settings.training.minutes
                 if settings.training.minutes
                 else math.inf,
+                head=head,
             )
             chosen = self.group.agree_text(f"{plan.precision} {plan.channels_last}").split()
             plan = Plan(chosen[0], chosen[1] == "True")
@@ -275,6 +274,7 @@ class _Run:
     def _step(self, indices: NDArray[np.int64], used: float) -> torch.Tensor:
         chosen = torch.from_numpy(indices).to(self.device, non_blocking=True)
         targets = self.learner.targets(self.labels[chosen], self.weights[chosen], len(self.data.classes))
+        self.learner.freezing.at(used)
         return self.learner.step(self.images[chosen], targets, self._rate(used), self.state.step)
 
     def _rate(self, used: float) -> float:

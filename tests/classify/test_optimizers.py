@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from classify.groups import scaled_groups
 from classify.optimizers import Muon, make_optimizers, orthogonal
 from classify.settings import read_settings
 
@@ -24,9 +25,8 @@ def test_the_singular_values_come_near_one_and_the_vectors_stay(shape: tuple[int
 @pytest.mark.parametrize("name", ["adamw", "sgd", "muon"])
 def test_every_weight_is_moved_by_one_optimiser_and_vectors_do_not_decay(name: str) -> None:
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
-    optimizers = make_optimizers(
-        read_settings(None, [f"optimizer.name={name}"]).resolved().optimizer, network
-    )
+    settings = read_settings(None, [f"optimizer.name={name}"]).resolved()
+    optimizers = make_optimizers(settings.optimizer, scaled_groups(network, frozenset(), 1.0))
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     moved = [weight for group in groups for weight in group["params"]]
     assert len(moved) == len({id(weight) for weight in moved}) == len(list(network.parameters()))

@@ -118,7 +118,7 @@ WIDTHS = "[factors]\nmodel.width = [8]\n"
             "[search]\ntrials = 3\noptimizer.lr = { low = 0, high = 1, log = true }\n",
             "above 0 where log is true",
         ),
-        ("[search]\ntrials = 3\nmodel.width = { low = 1, high = 8 }\n", "it must be from 4 to 1024"),
+        ("[search]\ntrials = 3\nmodel.width = { low = -1, high = 8 }\n", "it must be from 0 to 1024"),
         ('[search]\ntrials = 3\nmodel.name = { low = "a", high = "b" }\n', "is no number"),
         ("[search]\ntrials = 3\nmodel.width = { choices = [8], low = 1 }\n", "stands alone"),
         ('[search]\ntrials = 3\ndata.fit = { choices = ["padd"] }\n', "Did you mean 'pad'"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from curate.encoders import BuiltinEncoder, Preparation, _builtin_weights, load_encoder
+from curate.encoders import BuiltinEncoder, Preparation, builtin_weights, load_encoder
 from curate.errors import UserError
 
 
@@ -37,7 +37,7 @@ def test_builtin_is_the_published_network(builtin, pictures):
     import torch
 
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
-    stored = torch.load(_builtin_weights(), weights_only=True)
+    stored = torch.load(builtin_weights(), weights_only=True)
     network.load_state_dict(dict(zip(network.state_dict(), stored.values(), strict=True)))
     pixels = np.stack([builtin.preparation(picture) for picture in pictures])
     x = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() - 127) / 128
