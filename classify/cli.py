@@ -144,6 +144,46 @@ def evaluate_command(
     terminal.result(**result.metrics)
 
 
+@app.command("verify")
+@shared
+def verify_command(
+    session: Session,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run that has ended.")],
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where its pictures are [default: where they were].")
+    ] = None,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Also train it anew and compare the weights byte for byte.")
+    ] = False,
+    workers: Workers = None,
+) -> None:
+    """Check a run against its record.
+
+    That its first weights were random, and that pictures, settings and weights are those recorded. Exit code 4 where a
+    check fails.
+    """
+    from classify.verification import BAD, verify
+    from curate.errors import Refused
+
+    terminal = session.terminal
+    with terminal.progress("Reading pictures") as progress:
+        result = verify(
+            run,
+            data,
+            retrain=retrain,
+            workers=workers,
+            on_check=lambda check: terminal.say(str(check), style="red" if check.outcome == BAD else None),
+            on_epoch=_Lines(terminal),
+            progress=progress,
+        )
+    terminal.result(**dataclasses.asdict(result), verified=not result.bad)
+    if result.bad:
+        raise Refused(
+            f"{run}: {len(result.bad)} of {len(result.checks)} checks failed: {', '.join(result.bad)}.",
+            "docs/provenance.md says what each check shows.",
+        )
+
+
 def main() -> None:
     """The console script `classify`."""
     app()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from classify.learner import Learner, Plan, fastest_plan
 from classify.runs import run_folder, settings_of
 from classify.schedule import Budget, learning_rate
 from classify.settings import Settings
+from classify.watching import Watch
 from classify.weights import Preprocessing, write_whole
 from curate.engine import Progress, silent
 from curate.errors import UserError
@@ -96,14 +96,15 @@ def train(
 
     `resume` goes on with the run in `out`, with its own settings. `workers` are processes that decode, `progress`
     follows them; `say` gets sentences. Writes best.safetensors, last.safetensors, history.csv, settings.toml,
-    provenance.json and checkpoint.safetensors. Raises UserError for whatever the user can mend.
+    provenance.json, files.csv and checkpoint.safetensors. Raises UserError for whatever the user can mend.
     """
     start = time.monotonic()
     run = Path(out)
     settings = settings_of(run, settings, resume)
     found = find_source(source, settings.data.raw)
-    with run_folder(run):
-        preprocessing = _preprocessing(settings)
+    with run_folder(run), Watch(run) as watch:
+        session = provenance.Session(run, Path(source), watch)
+        preprocessing = preprocessing_of(settings)
         data = read_dataset(
             found,
             preprocessing,
@@ -114,10 +115,11 @@ def train(
         )
         for note in data.notes:
             say(note)
-        return _Run(run, settings, preprocessing, data, start, say).train(on_epoch)
+        return _Run(run, settings, preprocessing, data, start, say, session).train(on_epoch)
 
 
-def _preprocessing(settings: Settings) -> Preprocessing:
+def preprocessing_of(settings: Settings) -> Preprocessing:
+    """How the pictures of a run with these settings are prepared."""
     red, green, blue = settings.data.background
     return Preprocessing(settings.data.size, settings.data.fit, (red, green, blue))
 
@@ -133,21 +135,16 @@ class _Run:
         data: Dataset,
         start: float,
         say: Callable[[str], None],
+        session: provenance.Session,
     ) -> None:
         self.folder = folder
+        self.session = session
         self.preprocessing = preprocessing
         self.data = data
         self.say = say
-        self.device = _device(settings)
+        self.device = chosen_device(settings)
         stored = checkpoints.read(folder)
-        options = {
-            "size": settings.data.size,
-            "width": settings.model.width,
-            "dropout": settings.model.dropout,
-        }
-        torch.manual_seed(settings.training.seed)
-        network = models.create(settings.model.name, len(data.classes), options)
-        self.options = options
+        network, self.options = models.from_seed(settings, len(data.classes))
         initial = {name: value.clone() for name, value in network.state_dict().items()}
         plan, settings = self._plan(network, settings, stored)
         self.settings = settings
@@ -158,8 +155,7 @@ class _Run:
             self._restore(stored)
         else:
             write_whole(folder / "settings.toml", settings.to_toml().encode())
-            record = provenance.record(initial, settings.to_dict(), data.fingerprint, str(plan))
-            write_whole(folder / "provenance.json", json.dumps(record, indent=1).encode())
+            session.begin(initial, self.options, settings, data, str(plan), self.device)
         self.clock = start - self.state.elapsed
         self.saved = time.monotonic()
         self.best: dict[str, torch.Tensor] | None = None
@@ -196,6 +192,7 @@ class _Run:
             )
         self.learner.restore(tensors)
         self.state = state
+        self.session.first = state.epoch
         self.say(f"Going on after epoch {state.epoch} ({state.elapsed / 60:.1f} minutes done).")
 
     def _place(self, train: Part, val: Part) -> None:
@@ -307,6 +304,7 @@ class _Run:
         self._write_weights("last.safetensors", self.learner.averaged.state_dict(), self.state.epoch)
         write_whole(self.folder / "history.csv", _table(self.state.history).encode())
         self.state.elapsed = self.elapsed
+        self.session.save(self.state.epoch, self.state.finished)
         checkpoints.write(self.folder, self.learner.state(), self.state, self.about)
         self.saved = time.monotonic()
         seconds = self.saved - begun + self.state.history[-1]["evaluation_seconds"]
@@ -326,7 +324,8 @@ class _Run:
         )
 
 
-def _device(settings: Settings) -> torch.device:
+def chosen_device(settings: Settings) -> torch.device:
+    """Where a run with these settings computes here. Raises UserError where there is no GPU and one is asked for."""
     name = settings.training.device
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError(

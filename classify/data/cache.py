@@ -24,13 +24,14 @@ class Pictures:
     """The pictures that could be read, in the order asked for.
 
     `images` uint8 (N, size, size, 3); `index` int64 (N,): which of the files asked for each one is; `contents`: the
-    SHA-256 of its bytes; `hashes` uint64 (N, 2): perceptual hash of the picture and of its mirror image; `unreadable`:
+    SHA-256 of its bytes; `sizes`: their number; `hashes` uint64 (N, 2): perceptual hash of the picture and of its mirror image; `unreadable`:
     (file, reason code) of the others.
     """
 
     images: NDArray[np.uint8]
     index: NDArray[np.int64]
     contents: list[str]
+    sizes: list[int]
     hashes: NDArray[np.uint64]
     unreadable: list[tuple[str, str]]
 
@@ -43,10 +44,11 @@ def read_pictures(
     progress: Progress = silent,
 ) -> Pictures:
     """Read and decode `files` in worker processes; a file that is no picture is skipped and named."""
-    size = preprocessing.size
-    images = np.empty((len(files), size, size, 3), np.uint8)
+    side = preprocessing.size
+    images = np.empty((len(files), side, side, 3), np.uint8)
     index: list[int] = []
     contents: list[str] = []
+    sizes: list[int] = []
     hashes: list[tuple[int, int]] = []
     unreadable: list[tuple[str, str]] = []
     read = functools.partial(_read_chunk, preprocessing=preprocessing)
@@ -56,21 +58,23 @@ def read_pictures(
             if isinstance(found, str):
                 unreadable.append((files[asked], found))
             else:
-                images[len(index)], content, pair = found
+                images[len(index)], content, size, pair = found
                 index.append(asked)
                 contents.append(content)
+                sizes.append(size)
                 hashes.append(pair)
             asked += 1
     return Pictures(
         images[: len(index)],
         np.array(index, np.int64),
         contents,
+        sizes,
         np.array(hashes, np.uint64).reshape(-1, 2),
         unreadable,
     )
 
 
-Found = tuple["NDArray[np.uint8]", str, tuple[int, int]]
+Found = tuple["NDArray[np.uint8]", str, int, tuple[int, int]]
 
 
 def _read_chunk(files: Sequence[str], preprocessing: Preprocessing) -> list[Found | str]:
@@ -86,7 +90,7 @@ def _read(file: str, preprocessing: Preprocessing) -> Found | str:
     except Unreadable as error:
         return error.reason
     pair = (_hash(image), _hash(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)))
-    return preprocessing.picture(image), hashlib.sha256(data).hexdigest(), pair
+    return preprocessing.picture(image), hashlib.sha256(data).hexdigest(), len(data), pair
 
 
 def _hash(image: Image.Image) -> int:

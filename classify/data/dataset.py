@@ -42,14 +42,32 @@ class Part:
 
 
 @dataclass(frozen=True)
+class ReadFile:
+    """A file that was read: path relative to the source's root, hash and number of its bytes, class, part.
+
+    `part` is train, val or unreadable; what could not be read has no hash and size 0.
+    """
+
+    path: str
+    sha256: str
+    size: int
+    label: str
+    part: str
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """What a run learns from: class names (labels count them), both parts, a fingerprint, and sentences for the user."""
+    """What a run learns from: class names (labels count them), both parts, a fingerprint, and sentences for the user.
+
+    `files` are all that were read, in the order of their paths.
+    """
 
     classes: list[str]
     train: Part
     val: Part
     fingerprint: str
     notes: list[str]
+    files: list[ReadFile]
 
 
 def read_dataset(
@@ -95,8 +113,9 @@ def read_dataset(
         classes,
         train,
         _part(source, pictures, labels, classes, held),
-        _fingerprint(pictures.contents, labels, held),
+        fingerprint(pictures.contents, labels, held.tolist()),
         notes,
+        _files(source, pictures, held),
     )
 
 
@@ -120,6 +139,19 @@ def _part(
     if len(weights):
         weights = weights / weights.mean()
     return Part(pictures.images[rows], index, weights, copies)
+
+
+def _files(source: Source, pictures: Pictures, held: NDArray[np.bool_]) -> list[ReadFile]:
+    found = dict(zip(pictures.index.tolist(), range(len(pictures.index)), strict=True))
+    files = []
+    for index, (path, label) in enumerate(zip(source.paths, source.labels, strict=True)):
+        row = found.get(index)
+        if row is None:
+            files.append(ReadFile(path, "", 0, label, "unreadable"))
+        else:
+            part = "val" if held[row] else "train"
+            files.append(ReadFile(path, pictures.contents[row], pictures.sizes[row], label, part))
+    return sorted(files, key=lambda file: file.path)
 
 
 def _unreadable(source: Source, pictures: Pictures) -> list[str]:
@@ -152,10 +184,9 @@ def _class_notes(labels: Sequence[str], held: NDArray[np.bool_], classes: Sequen
     return notes
 
 
-def _fingerprint(contents: Sequence[str], labels: Sequence[str], held: NDArray[np.bool_]) -> str:
+def fingerprint(contents: Sequence[str], labels: Sequence[str], held: Sequence[bool]) -> str:
     """SHA-256 over content, class and part of every picture, whatever the files are called."""
     lines = sorted(
-        f"{content} {label} {out}"
-        for content, label, out in zip(contents, labels, held.tolist(), strict=True)
+        f"{content} {label} {out}" for content, label, out in zip(contents, labels, held, strict=True)
     )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

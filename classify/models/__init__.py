@@ -16,6 +16,8 @@ from curate.errors import UserError
 if TYPE_CHECKING:
     from torch import nn
 
+    from classify.settings import Settings
+
 Build = Callable[..., "nn.Module"]
 
 _MODULES = ("classify.models.residual",)
@@ -54,3 +56,19 @@ def create(name: str, classes: int, options: Mapping[str, Any] | None = None) ->
         hint = f"Did you mean '{close[0]}'?" if close else ""
         raise UserError(f"model '{name}' is not known.", f"{hint} Known: {', '.join(known)}.".strip())
     return _REGISTRY[name](classes, **dict(options or {}))
+
+
+def from_seed(settings: Settings, classes: int) -> tuple[nn.Module, dict[str, Any]]:
+    """The network that a run starts with, and the options that `create` took: the same seed, the same weights.
+
+    Sets torch's global generator. Training and `classify verify` both come here. Raises UserError like `create`.
+    """
+    import torch
+
+    options = {
+        "size": settings.data.size,
+        "width": settings.model.width,
+        "dropout": settings.model.dropout,
+    }
+    torch.manual_seed(settings.training.seed)
+    return create(settings.model.name, classes, options), options
