@@ -21,6 +21,12 @@ Workers = Annotated[
     typer.Option("--workers", metavar="N", min=1, help="Processes that decode [default: one a processor]."),
 ]
 
+SettingsFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, a TOML file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. training.minutes=15."),
+]
+
 app = typer.Typer(
     name="classify",
     no_args_is_help=True,
@@ -73,11 +79,8 @@ def train_command(
     out: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Folder of the run [default: runs/NAME].")
     ] = None,
-    settings: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, a TOML file.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. training.minutes=15."),
-    ] = None,
+    settings: SettingsFile = None,
+    set_: Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
     workers: Workers = None,
 ) -> None:
@@ -142,6 +145,28 @@ def evaluate_command(
             say=terminal.say,
         )
     terminal.result(**result.metrics)
+
+
+@app.command("augmentations")
+@shared
+def augmentations_command(
+    session: Session,
+    source: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder of class folders, or a curate workspace.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The sheet, a PNG.")] = Path("augmentations.png"),
+    settings: SettingsFile = None,
+    set_: Overrides = None,
+) -> None:
+    """Draw what each augmentation does to pictures of your own, as a sheet to look at before training."""
+    from classify.augmentations import augmentations
+    from classify.settings import read_settings
+    from reports.sheets import labelled_rows_png
+
+    shown = augmentations(source, out, read_settings(settings, set_ or []), draw=labelled_rows_png)
+    rows = [row.name for below in shown.rows.values() for row in below]
+    session.terminal.result(file=out, rows=rows, pictures=shown.paths)
+    session.terminal.say(f"{len(rows)} rows of {len(shown.paths)} pictures: {out}")
 
 
 @app.command("verify")
