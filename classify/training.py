@@ -20,6 +20,7 @@ from classify.data.sampling import draw_epoch
 from classify.data.sources import find_source
 from classify.learner import Learner, Plan, fastest_plan
 from classify.runs import run_folder, settings_of
+from classify.scalars import check_tensorboard, scalars
 from classify.schedule import Budget, learning_rate
 from classify.settings import Settings
 from classify.watching import Watch
@@ -101,6 +102,7 @@ def train(
     start = time.monotonic()
     run = Path(out)
     settings = settings_of(run, settings, resume)
+    check_tensorboard(settings)
     found = find_source(source, settings.data.raw)
     with run_folder(run), Watch(run) as watch:
         session = provenance.Session(run, Path(source), watch)
@@ -115,7 +117,9 @@ def train(
         )
         for note in data.notes:
             say(note)
-        return _Run(run, settings, preprocessing, data, start, say, session).train(on_epoch)
+        one = _Run(run, settings, preprocessing, data, start, say, session)
+        with scalars(run, settings, one.state.epoch, on_epoch) as followed:
+            return one.train(followed)
 
 
 def preprocessing_of(settings: Settings) -> Preprocessing:
