@@ -15,6 +15,7 @@ from classify.data.augmentation import Augmentation
 from classify.data.cache import read_pictures
 from classify.data.sources import Source, find_source
 from classify.settings import AugmentationSettings, Settings
+from classify.training import preprocessing_of
 from classify.weights import Preprocessing, write_whole
 from curate.errors import Refused, UserError
 
@@ -78,10 +79,8 @@ def augmentations(
 
 def show(source: Source, settings: Settings) -> Shown:
     """The rows of the sheet. Raises UserError where the source has no picture that can be read."""
-    red, green, blue = settings.data.background
-    preprocessing = Preprocessing(settings.data.size, settings.data.fit, (red, green, blue))
     seed = settings.training.seed
-    chosen = _choose(source, preprocessing, seed)
+    chosen = _choose(source, preprocessing_of(settings), seed)
     images = np.stack([image for _, _, image in chosen])
     plain = settings.augmentation
     alone = [

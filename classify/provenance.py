@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 NAME = "provenance.json"
 FILES = "files.csv"
-RANDOM = "random weights, drawn from training.seed"
+RANDOM_START = "random weights, drawn from training.seed"
 """Value of `start` of a run that no earlier network went into."""
 
 WEIGHTS = ("best.safetensors", "last.safetensors")
@@ -147,18 +147,19 @@ class Session:
         data: Dataset,
         plan: str,
         device: torch.device,
+        start: str = RANDOM_START,
     ) -> None:
-        """Write the record of a run that starts: `initial` are its weights before the first step."""
+        """Write the record of a run that starts: `initial` are its weights before the first step, `start` where they came from."""
         listed = table(data.files)
         write_whole(self.run / FILES, listed)
         self.earlier = []
         self.record = {
-            "start": RANDOM,
+            "start": start,
             "initial_weights_sha256": digest(initial),
             "seed": settings.training.seed,
             "model": {
                 "name": settings.model.name,
-                "classes": len(data.classes),
+                "classes": data.classes,
                 "options": dict(options),
             },
             "data_sha256": data.fingerprint,

@@ -22,7 +22,7 @@ from classify.data.sources import find_source
 from classify.learner import Plan
 from classify.provenance import (
     NAME,
-    RANDOM,
+    RANDOM_START,
     WEIGHTS,
     computed_on,
     counts,
@@ -137,18 +137,18 @@ class _Verifier:
     def _initial(self) -> Check:
         """The first weights, drawn again by the function that training calls."""
         name, record = "first weights", self.record
-        if record["start"] != RANDOM:
+        if record["start"] != RANDOM_START:
             return Check(name, BAD, f"the run did not start from random weights but from {record['start']}")
         model = record["model"]
         try:
             # The user's own stream of random numbers goes on as if nothing had been drawn.
             with torch.random.fork_rng(devices=[]):
-                network, options = models.from_seed(self.settings, int(model["classes"]))
+                network, options = models.from_seed(self.settings, len(model["classes"]))
         except (UserError, KeyError, TypeError, ValueError) as error:
             return Check(name, BAD, f"the recorded network cannot be made ({error})")
         seed = self.settings.training.seed
         if digest(network.state_dict()) == record["initial_weights_sha256"]:
-            described = f"{self.settings.model.name} for {model['classes']} classes"
+            described = f"{self.settings.model.name} for {len(model['classes'])} classes"
             same = options == model.get("options") and record.get("seed") == seed
             return (
                 Check(name, GOOD, f"random, {described}: seed {seed} gives them again")
@@ -304,7 +304,7 @@ class _Verifier:
         """Why training anew would not give the same bytes; empty where it should."""
         training = self.settings.training
         device = self.record["computed_on"].get("device")
-        if self.record["start"] != RANDOM:
+        if self.record["start"] != RANDOM_START:
             return "the run did not start from random weights"
         if training.minutes > 0:
             return f"training.minutes is {training.minutes:g}, so the schedule followed the clock"

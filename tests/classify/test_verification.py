@@ -164,7 +164,7 @@ def test_a_record_that_changed_is_found(copied):
     assert bad(start={"checkpoint": "other/best.safetensors"}) == ["first weights"]
     assert bad(seed=7) == ["first weights"]
     assert bad(settings={**settings, "training": {**settings["training"], "seed": 7}})[0] == "first weights"
-    assert bad(model={**record["model"], "classes": 3}) == ["first weights"]
+    assert bad(model={**record["model"], "classes": ["a", "b", "c"]}) == ["first weights"]
     assert bad(data_sha256="0" * 64) == ["list of files", "data fingerprint"]
     assert bad(data={**record["data"], "pictures": {}}) == ["list of files"]
     assert bad(finish={}) == ["best.safetensors", "last.safetensors"]
