@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from classify.evaluation import evaluate
     from classify.training import train
+    from classify.verification import verify
 
-__all__ = ["evaluate", "train"]
+__all__ = ["evaluate", "train", "verify"]
 
-_HOMES = {"evaluate": "classify.evaluation", "train": "classify.training"}
+_HOMES = {"evaluate": "classify.evaluation", "train": "classify.training", "verify": "classify.verification"}
 
 
 def __getattr__(name: str) -> Any:

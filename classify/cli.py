@@ -22,6 +22,12 @@ Workers = Annotated[
     typer.Option("--workers", metavar="N", min=1, help="Processes that decode [default: one a processor]."),
 ]
 
+SettingsFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, a TOML file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. training.minutes=15."),
+]
+
 app = typer.Typer(
     name="classify",
     no_args_is_help=True,
@@ -86,11 +92,8 @@ def train_command(
     out: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Folder of the run [default: runs/NAME].")
     ] = None,
-    settings: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, a TOML file.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. training.minutes=15."),
-    ] = None,
+    settings: SettingsFile = None,
+    set_: Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
     workers: Workers = None,
 ) -> None:
@@ -219,6 +222,68 @@ def models_command(session: Session) -> None:
     session.terminal.say(
         "Take one with --set model.name=NAME; --set model.width=N makes it narrower or wider."
     )
+
+
+@app.command("augmentations")
+@shared
+def augmentations_command(
+    session: Session,
+    source: Annotated[
+        Path, typer.Argument(metavar="DIR", help="A folder of class folders, or a curate workspace.")
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The sheet, a PNG.")] = Path("augmentations.png"),
+    settings: SettingsFile = None,
+    set_: Overrides = None,
+) -> None:
+    """Draw what each augmentation does to pictures of your own, as a sheet to look at before training."""
+    from classify.augmentations import augmentations
+    from classify.settings import read_settings
+    from reports.sheets import labelled_rows_png
+
+    shown = augmentations(source, out, read_settings(settings, set_ or []), draw=labelled_rows_png)
+    rows = [row.name for below in shown.rows.values() for row in below]
+    session.terminal.result(file=out, rows=rows, pictures=shown.paths)
+    session.terminal.say(f"{len(rows)} rows of {len(shown.paths)} pictures: {out}")
+
+
+@app.command("verify")
+@shared
+def verify_command(
+    session: Session,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run that has ended.")],
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where its pictures are [default: where they were].")
+    ] = None,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Also train it anew and compare the weights byte for byte.")
+    ] = False,
+    workers: Workers = None,
+) -> None:
+    """Check a run against its record.
+
+    That its first weights were random, and that pictures, settings and weights are those recorded. Exit code 4 where a
+    check fails.
+    """
+    from classify.verification import BAD, verify
+    from curate.errors import Refused
+
+    terminal = session.terminal
+    with terminal.progress("Reading pictures") as progress:
+        result = verify(
+            run,
+            data,
+            retrain=retrain,
+            workers=workers,
+            on_check=lambda check: terminal.say(str(check), style="red" if check.outcome == BAD else None),
+            on_epoch=_Lines(terminal),
+            progress=progress,
+        )
+    terminal.result(**dataclasses.asdict(result), verified=not result.bad)
+    if result.bad:
+        raise Refused(
+            f"{run}: {len(result.bad)} of {len(result.checks)} checks failed: {', '.join(result.bad)}.",
+            "docs/provenance.md says what each check shows.",
+        )
 
 
 def main() -> None:

@@ -99,7 +99,10 @@ class TransferSettings:
 
 @dataclass(frozen=True)
 class AugmentationSettings:
-    """What may happen to a picture each time it is drawn; each probability counts on its own."""
+    """What may happen to a picture each time it is drawn; each probability counts on its own.
+
+    A key whose meaning begins with "probability" switches an operation; the keys below it are that one's strength.
+    """
 
     affine: float = _share(0.8, "probability of one turn, scaling, shift and shear together")
     rotate: float = _key(15.0, "largest turn, degrees", low=0, high=180)
@@ -175,6 +178,7 @@ class TrainingSettings:
         "auto", "auto: a GPU where there is one, else the processor", choices=("auto", "cpu", "cuda")
     )
     precision: str = _key("auto", "auto: the faster of both, measured", choices=("auto", "fp32", "bf16"))
+    tensorboard: bool = _key(False, "also write each epoch's scalars to RUN/tensorboard")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import time
@@ -24,9 +23,11 @@ from classify.history import Epoch, as_csv, enter, scores
 from classify.learner import Learner, Plan, fastest_plan
 from classify.losses import log_shares
 from classify.runs import run_folder, settings_of
+from classify.scalars import check_tensorboard, scalars
 from classify.schedule import Budget, learning_rate
 from classify.settings import Settings
 from classify.transfer import Start, prepare
+from classify.watching import Watch
 from classify.weights import write_whole
 from curate.engine import Progress, silent
 from curate.errors import UserError
@@ -75,19 +76,21 @@ def train(
 
     It starts from random weights, or from what `model.weights` names. `resume` goes on with the run in `out`, with its
     own settings. `workers` are processes that decode, `progress` follows them; `say` gets sentences. Writes
-    best.safetensors, last.safetensors, history.csv, settings.toml,
-    provenance.json and checkpoint.safetensors. Raises UserError for whatever the user can mend.
+    best.safetensors, last.safetensors, history.csv, settings.toml, provenance.json, files.csv and
+    checkpoint.safetensors. Raises UserError for whatever the user can mend.
     """
     start = time.monotonic()
     run = Path(out)
     settings = settings_of(run, settings, resume)
+    check_tensorboard(settings)
     found = find_source(source, settings.data.raw, settings.data.extra)
-    device = _device(settings)
+    device = chosen_device(settings)
     with join(device, settings.training.batch_size) as group, contextlib.ExitStack() as stack:
         if group.first:
             stack.enter_context(run_folder(run))
         else:
             on_epoch, say, progress = lambda epoch: None, lambda text: None, silent
+        session = provenance.Session(run, Path(source), stack.enter_context(Watch(run)))
         begin = prepare(settings, run)
         data = read_dataset(
             found,
@@ -99,7 +102,10 @@ def train(
         )
         for note in data.notes:
             say(note)
-        return _Run(run, settings, begin, data, device, group, start, say).train(on_epoch)
+        one = _Run(run, settings, begin, data, device, group, start, say, session)
+        if group.first:
+            on_epoch = stack.enter_context(scalars(run, settings, one.state.epoch, on_epoch))
+        return one.train(on_epoch)
 
 
 class _Run:
@@ -115,8 +121,10 @@ class _Run:
         group: Group,
         start: float,
         say: Callable[[str], None],
+        session: provenance.Session,
     ) -> None:
         self.folder = folder
+        self.session = session
         self.preprocessing = begin.preprocessing
         self.data = data
         self.device = device
@@ -141,10 +149,9 @@ class _Run:
             self._restore(stored)
         elif group.first:
             write_whole(folder / "settings.toml", settings.to_toml().encode())
-            record = provenance.record(
-                initial, settings.to_dict(), data.fingerprint, str(plan), begin.describe(data.classes)
+            session.begin(
+                initial, self.options, settings, data, str(plan), device, begin.describe(data.classes)
             )
-            write_whole(folder / "provenance.json", json.dumps(record, indent=1).encode())
         self.clock = start - self.state.elapsed
         self.saved = time.monotonic()
         self.best: dict[str, torch.Tensor] | None = None
@@ -186,6 +193,7 @@ class _Run:
             )
         self.learner.restore(tensors)
         self.state = state
+        self.session.first = state.epoch
         self.say(f"Going on after epoch {state.epoch} ({state.elapsed / 60:.1f} minutes done).")
 
     def _place(self, train: Part, val: Part) -> None:
@@ -298,6 +306,7 @@ class _Run:
         self._write_weights("last.safetensors", self.learner.averaged.state_dict(), self.state.epoch)
         write_whole(self.folder / "history.csv", as_csv(self.state.history).encode())
         self.state.elapsed = self.elapsed
+        self.session.save(self.state.epoch, self.state.finished)
         checkpoints.write(self.folder, self.learner.state(), self.state, self.about)
         self.saved = time.monotonic()
         seconds = self.saved - begun + self.state.history[-1]["evaluation_seconds"]
@@ -317,7 +326,8 @@ class _Run:
         )
 
 
-def _device(settings: Settings) -> torch.device:
+def chosen_device(settings: Settings) -> torch.device:
+    """Where a run with these settings computes here. Raises UserError where there is no GPU and one is asked for."""
     name = settings.training.device
     if name == "cuda" and not torch.cuda.is_available():
         raise UserError(

@@ -7,7 +7,7 @@ inlined pictures and shows any of them by an offset.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -140,6 +140,76 @@ def contact_sheet(
         if labels:
             draw.text((x, y + cell + 1), _fitting(labels[index], font, cell), fill=(20, 20, 20), font=font)
     return canvas
+
+
+_INK, _MUTED, _LINE, _PAPER = (24, 26, 30), (84, 89, 97), (205, 209, 215), (240, 241, 244)
+_MARGIN, _TEXT = 20, 250
+
+
+def labelled_rows_png(
+    title: str,
+    columns: Sequence[str],
+    rows: Mapping[str, Sequence[tuple[str, str, NDArray[np.uint8]]]],
+) -> bytes:
+    """The bytes of a PNG: the same pictures in every row, each row with words on its left.
+
+    Parameters
+    ----------
+    title : the line above all.
+    columns : a name for each column, such as the picture's class.
+    rows : heading -> rows (name, lines about it, pictures uint8 (N, S, S, 3)), from top to bottom; at least one.
+    """
+    side = next(iter(rows.values()))[0][2].shape[1]
+    cell, gap = (side * max(1, round(128 / side)) if side <= 128 else 128), 6
+    left, step = _MARGIN + _TEXT, cell + gap
+    width = max(left + len(columns) * step - gap, 900) + _MARGIN
+    large, plain, small = (ImageFont.load_default(size) for size in (21, 15, 13))
+    high = {heading: _heights(below, small, step) for heading, below in rows.items()}
+    canvas = Image.new(
+        "RGB", (width, 92 + sum(44 + sum(heights) for heights in high.values()) + _MARGIN), _PAPER
+    )
+    draw = ImageDraw.Draw(canvas)
+    draw.text((_MARGIN, _MARGIN), _fitting(title, large, width - 2 * _MARGIN), _INK, large)
+    for column, name in enumerate(columns):
+        draw.text((left + column * step, 64), _fitting(name, small, cell), _MUTED, small)
+    y = 84
+    for heading, below in rows.items():
+        draw.line((_MARGIN, y + 6, width - _MARGIN, y + 6), _LINE)
+        draw.text((_MARGIN, y + 14), heading, _MUTED, plain)
+        y += 44
+        for (name, about, pictures), height in zip(below, high[heading], strict=True):
+            draw.text((_MARGIN, y), name, _INK, plain)
+            draw.multiline_text((_MARGIN, y + 20), _wrapped(about, small), _MUTED, small, spacing=3)
+            for column, picture in enumerate(pictures):
+                canvas.paste(thumbnail(picture, cell), (left + column * step, y))
+            y += height
+    buffer = io.BytesIO()
+    canvas.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _heights(
+    rows: Sequence[tuple[str, str, NDArray[np.uint8]]],
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    least: int,
+) -> list[int]:
+    """Pixels that each row takes: its pictures, or its words where they are higher."""
+    return [max(least, 28 + 17 * len(_wrapped(about, font).splitlines())) for _, about, _ in rows]
+
+
+def _wrapped(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """The text with line breaks between words, so that it fits beside the pictures."""
+    lines = []
+    for paragraph in text.split("\n"):
+        line = ""
+        for word in paragraph.split():
+            longer = f"{line} {word}".strip()
+            if line and font.getlength(longer) > _TEXT - 16:
+                lines.append(line)
+                longer = word
+            line = longer
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _opened(picture: str | Path | Image.Image | NDArray[np.uint8] | None, cell: int) -> Image.Image:

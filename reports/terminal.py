@@ -192,7 +192,9 @@ class Terminal:
         if self.json:
             print(
                 json.dumps(
-                    {"error": {"message": message, "remedy": remedy, "exit_code": code}}, ensure_ascii=False
+                    {**self._result, "error": {"message": message, "remedy": remedy, "exit_code": code}},
+                    ensure_ascii=False,
+                    default=str,
                 )
             )
         self._err.print(f"error: {printable(message)}", style="bold red", markup=False)

@@ -33,13 +33,14 @@ class Pictures:
     """The pictures that could be read, in the order asked for.
 
     `images` uint8 (N, size, size, 3); `index` int64 (N,): which of the items asked for each one is; `contents`: the
-    SHA-256 of its bytes; `hashes` uint64 (N, 2): perceptual hash of the picture and of its mirror image, where `hashed`
-    (bool (N,)) is true; `unreadable`: (number of the item, reason code) of the others.
+    SHA-256 of its bytes, `sizes` their number; `hashes` uint64 (N, 2): perceptual hash of the picture and of its mirror
+    image, where `hashed` (bool (N,)) is true; `unreadable`: (number of the item, reason code) of the others.
     """
 
     images: NDArray[np.uint8]
     index: NDArray[np.int64]
     contents: list[str]
+    sizes: list[int]
     hashes: NDArray[np.uint64]
     hashed: NDArray[np.bool_]
     unreadable: list[tuple[int, str]]
@@ -53,10 +54,11 @@ def read_pictures(
     progress: Progress = silent,
 ) -> Pictures:
     """Read and decode `items` in worker processes; what is no picture is skipped and named."""
-    size = preprocessing.size
-    images = np.empty((len(items), size, size, 3), np.uint8)
+    side = preprocessing.size
+    images = np.empty((len(items), side, side, 3), np.uint8)
     index: list[int] = []
     contents: list[str] = []
+    sizes: list[int] = []
     hashes: list[tuple[int, int] | None] = []
     unreadable: list[tuple[int, str]] = []
     read = functools.partial(_read_chunk, preprocessing=preprocessing)
@@ -66,22 +68,24 @@ def read_pictures(
             if isinstance(found, str):
                 unreadable.append((asked, found))
             else:
-                images[len(index)], content, pair = found
+                images[len(index)], content, size, pair = found
                 index.append(asked)
                 contents.append(content)
+                sizes.append(size)
                 hashes.append(pair)
             asked += 1
     return Pictures(
         images[: len(index)],
         np.array(index, np.int64),
         contents,
+        sizes,
         np.array([pair or (0, 0) for pair in hashes], np.uint64).reshape(-1, 2),
         np.array([pair is not None for pair in hashes], bool),
         unreadable,
     )
 
 
-Found = tuple["NDArray[np.uint8]", str, "tuple[int, int] | None"]
+Found = tuple["NDArray[np.uint8]", str, int, "tuple[int, int] | None"]
 
 
 class _Fetched(Sequence[Item | Unreadable]):
@@ -120,7 +124,7 @@ def _read(item: Item, preprocessing: Preprocessing) -> Found | str:
     pair = None
     if isinstance(item, str | Path) or max(image.size) >= SMALL:
         pair = (_hash(image), _hash(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)))
-    return preprocessing.picture(image), hashlib.sha256(data).hexdigest(), pair
+    return preprocessing.picture(image), hashlib.sha256(data).hexdigest(), len(data), pair
 
 
 def _hash(image: Image.Image) -> int:

@@ -42,14 +42,32 @@ class Part:
 
 
 @dataclass(frozen=True)
+class ReadFile:
+    """A file that was read: path relative to the source's root, hash and number of its bytes, class, part.
+
+    `part` is train, val or unreadable; what could not be read has no hash and size 0.
+    """
+
+    path: str
+    sha256: str
+    size: int
+    label: str
+    part: str
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """What a run learns from: class names (labels count them), both parts, a fingerprint, and sentences for the user."""
+    """What a run learns from: class names (labels count them), both parts, a fingerprint, and sentences for the user.
+
+    `files` are all that were read, in the order of their paths.
+    """
 
     classes: list[str]
     train: Part
     val: Part
     fingerprint: str
     notes: list[str]
+    files: list[ReadFile]
 
 
 def read_dataset(
@@ -85,12 +103,18 @@ def read_dataset(
         )
     notes += _class_notes(labels, held, classes)
     train = _part(source, pictures, labels, classes, used & ~held)
+    kept = np.flatnonzero(used).tolist()
     return Dataset(
         classes,
         train,
         _part(source, pictures, labels, classes, held),
-        _fingerprint(pictures.contents, labels, held, used),
+        fingerprint(
+            [pictures.contents[row] for row in kept],
+            [labels[row] for row in kept],
+            [bool(held[row]) for row in kept],
+        ),
         notes,
+        _files(source, pictures, held, used),
     )
 
 
@@ -176,6 +200,22 @@ def _with_extra(
     return (full * (np.maximum(before, 1) / np.maximum(after, 1))[index]).astype(np.float32)
 
 
+def _files(
+    source: Source, pictures: Pictures, held: NDArray[np.bool_], used: NDArray[np.bool_]
+) -> list[ReadFile]:
+    """Every file of the source, with what became of it."""
+    found = dict(zip(pictures.index.tolist(), range(len(pictures.index)), strict=True))
+    files = []
+    for index, (path, label) in enumerate(zip(source.paths, source.labels, strict=True)):
+        row = found.get(index)
+        if row is None:
+            files.append(ReadFile(path, "", 0, label, "unreadable"))
+        else:
+            part = "val" if held[row] else "train" if used[row] else "left out"
+            files.append(ReadFile(path, pictures.contents[row], pictures.sizes[row], label, part))
+    return sorted(files, key=lambda file: file.path)
+
+
 def _unreadable(source: Source, pictures: Pictures) -> list[str]:
     """One sentence on the files that were skipped, the first few by name."""
     if not pictures.unreadable:
@@ -205,13 +245,9 @@ def _class_notes(labels: Sequence[str], held: NDArray[np.bool_], classes: Sequen
     return notes
 
 
-def _fingerprint(
-    contents: Sequence[str], labels: Sequence[str], held: NDArray[np.bool_], used: NDArray[np.bool_]
-) -> str:
+def fingerprint(contents: Sequence[str], labels: Sequence[str], held: Sequence[bool]) -> str:
     """SHA-256 over content, class and part of every picture that is used, whatever the files are called."""
     lines = sorted(
-        f"{content} {label} {out}"
-        for content, label, out, kept in zip(contents, labels, held.tolist(), used.tolist(), strict=True)
-        if kept
+        f"{content} {label} {out}" for content, label, out in zip(contents, labels, held, strict=True)
     )
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()

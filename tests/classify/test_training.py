@@ -70,6 +70,7 @@ def test_a_run_learns_and_leaves_all_its_files(shapes, tmp_path):
         ".lock",
         "best.safetensors",
         "checkpoint.safetensors",
+        "files.csv",
         "history.csv",
         "last.safetensors",
         "provenance.json",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from reports.sheets import contact_sheet, missing, place, sprites, thumbnail
+from reports.sheets import contact_sheet, labelled_rows_png, missing, place, sprites, thumbnail
 
 
 def plain(colour: tuple[int, int, int], width: int = 40, height: int = 40) -> np.ndarray:
@@ -67,3 +67,23 @@ def test_a_contact_sheet_has_a_line_of_text_for_each() -> None:
     assert (np.asarray(with_text)[-20:, :, 0] < 100).any()
     with pytest.raises(ValueError, match="1 labels for 2 pictures"):
         contact_sheet([None, None], ["a"])
+
+
+def test_labelled_rows_stand_under_their_headings() -> None:
+    red, blue = (np.full((2, 64, 64, 3), colour, np.uint8) for colour in ((255, 0, 0), (0, 0, 255)))
+    rows = {
+        "First": [("one", "short", red)],
+        "Second": [("two", "many words " * 60, blue), ("three", "", red)],
+    }
+    image = Image.open(io.BytesIO(labelled_rows_png("Title", ["left", "right"], rows)))
+    pixels = np.asarray(image.convert("RGB")).astype(int)
+    column = pixels[:, 300]
+    colours = [
+        "red" if p[0] > 250 and p[2] < 5 else "blue" if p[2] > 250 and p[0] < 5 else "" for p in column
+    ]
+    runs = [b for a, b in zip(["", *colours], colours, strict=False) if a != b and b]
+    assert runs == ["red", "blue", "red"]
+    assert colours.count("red") == 2 * 128
+    last_blue, third = max(i for i, c in enumerate(colours) if c == "blue"), len(colours) - 30
+    assert third - last_blue > 200, "long words push the next row down"
+    assert (pixels[last_blue + 40 : last_blue + 120, 20:250] < 150).any(), "and are not cut off"
