@@ -100,7 +100,7 @@ class Learner:
         seed = (self.settings.training.seed * 1_000_003 + number) * self.group.size + self.group.rank
         generator = torch.Generator().manual_seed(seed)
         torch.manual_seed(seed)
-        batch = images.permute(0, 3, 1, 2).float() / 255
+        batch = images.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
         batch = self.augmentation.pictures(batch, generator)
         batch, targets = self.augmentation.blend(batch, targets, generator)
         batch = self.preprocessing.normalized(batch).contiguous(memory_format=self._order)
@@ -127,12 +127,13 @@ class Learner:
         rows.scatter_(1, labels[:, None], 1 - smoothing + smoothing / classes)
         return rows * weights[:, None]
 
-    def predict(self, images: torch.Tensor) -> NDArray[np.int64]:
-        """Class of each picture uint8 (N, S, S, 3) by the averaged weights: int64 (N,)."""
+    def predict(self, images: torch.Tensor, rows: torch.Tensor) -> NDArray[np.int64]:
+        """Class of each picture `rows` int64 (N,) of `images` uint8 (M, S, S, 3) by the averaged weights: int64 (N,)."""
         found = [torch.zeros(0, dtype=torch.int64)]
         with torch.inference_mode(), self._autocast():
-            for start in range(0, len(images), _EVALUATION_BATCH):
-                batch = self.preprocessing.tensor(images[start : start + _EVALUATION_BATCH])
+            for start in range(0, len(rows), _EVALUATION_BATCH):
+                chosen = pick(images, rows[start : start + _EVALUATION_BATCH])
+                batch = self.preprocessing.tensor(chosen.to(self.device, non_blocking=True))
                 found.append(self.averaged(batch.contiguous(memory_format=self._order)).argmax(1).cpu())
         return torch.cat(found).numpy()
 
@@ -169,6 +170,18 @@ class Learner:
                 index, _, key = name.partition(".")
                 state.setdefault(int(index), {})[key] = value
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def pick(images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """The pictures `rows` int64 (N,) of `images`, on whatever device these are."""
+    return images[rows.to(images.device, non_blocking=True)]
+
+
+def resident(images: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The pictures on `device` where they take no more than half of the memory that is free there, else as they are."""
+    if device.type == "cuda" and images.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
+        return images
+    return images.to(device)
 
 
 def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -52,6 +52,11 @@ class DataSettings:
     background: tuple[int, ...] = _key(
         WHITE, "colour of borders and behind transparency, 0..255", low=0, high=255
     )
+    cache: str = _key(
+        "auto",
+        "where decoded pictures lie: memory, disk, or auto: disk where they would take over half of the free memory",
+        choices=("auto", "memory", "disk"),
+    )
     raw: bool = _key(False, "take the folder as it is, even where a curate workspace lies beside it")
     extra: tuple[str, ...] = _key((), "folders of class folders whose pictures are added for training only")
     val: float = _key(0.1, "share held out for validation where there is no workspace", low=0.01, high=0.9)
@@ -127,7 +132,9 @@ class OptimizerSettings:
     """How the weights move."""
 
     name: str = _key(
-        "adamw", "adamw, sgd (with Nesterov momentum), or muon", choices=("adamw", "sgd", "muon")
+        "auto",
+        "muon (AdamW for what is no kernel), adamw, sgd (with Nesterov momentum); auto: muon from random weights, else adamw",
+        choices=("auto", "muon", "adamw", "sgd"),
     )
     lr: float = _key(
         0.0,
@@ -157,7 +164,7 @@ class OptimizerSettings:
     )
 
 
-_USUAL = {"adamw": (0.002, 0.05), "sgd": (0.1, 5e-4), "muon": (0.002, 0.05)}
+_USUAL = {"adamw": (0.002, 0.05), "sgd": (0.1, 5e-4), "muon": (0.003, 0.05)}
 """Learning rate and weight decay of each optimiser."""
 
 
@@ -201,11 +208,15 @@ class Settings:
     evaluation: EvaluationSettings = dataclasses.field(default_factory=EvaluationSettings)
 
     def resolved(self) -> Settings:
-        """The same with the optimiser's usual learning rate and weight decay filled in where none were given."""
+        """The same with the optimiser, its usual learning rate and its weight decay filled in where none were given."""
         optimizer = self.optimizer
-        rate, decay = _USUAL[optimizer.name]
+        name = optimizer.name
+        if name == "auto":
+            name = "adamw" if self.model.weights else "muon"
+        rate, decay = _USUAL[name]
         optimizer = dataclasses.replace(
             optimizer,
+            name=name,
             lr=optimizer.lr or rate,
             weight_decay=optimizer.weight_decay if optimizer.weight_decay >= 0 else decay,
         )
@@ -263,7 +274,9 @@ def read_settings(path: str | Path | None = None, overrides: Sequence[str] = ())
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content.pop("recipe", None)  # describes a known task, see recipes/
+        return content
     except FileNotFoundError as error:
         raise UserError(f"{path}: there is no such settings file.", "Check the path.") from error
     except OSError as error:

@@ -15,12 +15,13 @@ import numpy as np
 import torch
 
 from classify import checkpoints, models, provenance, weights
+from classify.data.cache import fits
 from classify.data.dataset import Dataset, Part, read_dataset
 from classify.data.sampling import draw_epoch
 from classify.data.sources import find_source
 from classify.distributed import Group, join
 from classify.history import Epoch, as_csv, enter, scores
-from classify.learner import Learner, Plan, fastest_plan
+from classify.learner import Learner, Plan, fastest_plan, pick, resident
 from classify.losses import log_shares
 from classify.runs import run_folder, settings_of
 from classify.scalars import check_tensorboard, scalars
@@ -99,6 +100,7 @@ def train(
             seed=settings.training.seed,
             workers=workers,
             progress=progress,
+            folder=_cache_folder(settings, begin.preprocessing.size, len(found.items), run),
         )
         for note in data.notes:
             say(note)
@@ -138,8 +140,8 @@ class _Run:
         initial = {name: value.clone() for name, value in network.state_dict().items()}
         if isinstance(network, models.Preparing) and not (stored or begin.source):
             count = min(_SAMPLE, _SAMPLE_PIXELS // begin.preprocessing.size**2)
-            spread = data.train.images[:: max(1, len(data.train) // count)][:count]
-            network.prepare(begin.preprocessing.tensor(torch.from_numpy(np.ascontiguousarray(spread))))
+            spread = data.train.rows[:: max(1, len(data.train) // count)][:count]
+            network.prepare(begin.preprocessing.tensor(torch.from_numpy(data.train.store[spread])))
         plan, settings = self._plan(network, settings, stored, head)
         self.settings = settings
         self.learner = Learner(network, settings, begin.preprocessing, plan, device, group, head)
@@ -199,11 +201,12 @@ class _Run:
     def _place(self, train: Part, val: Part) -> None:
         """Put both parts on the device, and work out how they are drawn and weighed."""
         balance = self.settings.data.balance
-        self.images = torch.from_numpy(train.images).to(self.device)
+        self.images = resident(torch.from_numpy(train.store), self.device)
+        self.rows = torch.from_numpy(train.rows)
         self.labels = torch.from_numpy(train.labels).to(self.device)
         weighed = train.weights if balance == "loss" else np.ones(len(train), np.float32)
         self.weights = torch.from_numpy(weighed).to(self.device)
-        self.val_images = torch.from_numpy(val.images).to(self.device)
+        self.val_rows = torch.from_numpy(val.rows)
         rates = train.copies.astype(np.float64)
         self.rates = rates * train.weights if balance == "sample" else rates
         if balance == "logits":
@@ -259,7 +262,9 @@ class _Run:
         trained = time.monotonic()
         macro_f1 = accuracy = math.nan
         if self.group.first:
-            macro_f1, accuracy = scores(self.data.val.labels, self.learner.predict(self.val_images))
+            macro_f1, accuracy = scores(
+                self.data.val.labels, self.learner.predict(self.images, self.val_rows)
+            )
         waiting, self.learner.waiting = self.learner.waiting, 0.0
         self.state.epoch += 1
         now = time.monotonic()
@@ -280,10 +285,13 @@ class _Run:
         )
 
     def _step(self, indices: NDArray[np.int64], used: float) -> torch.Tensor:
-        chosen = torch.from_numpy(indices).to(self.device, non_blocking=True)
+        drawn = torch.from_numpy(indices)
+        chosen = drawn.to(self.device, non_blocking=True)
         targets = self.learner.targets(self.labels[chosen], self.weights[chosen], len(self.data.classes))
         self.learner.freezing.at(used)
-        return self.learner.step(self.images[chosen], targets, self._rate(used), self.state.step)
+        return self.learner.step(
+            pick(self.images, self.rows[drawn]), targets, self._rate(used), self.state.step
+        )
 
     def _rate(self, used: float) -> float:
         optimizer = self.settings.optimizer
@@ -324,6 +332,12 @@ class _Run:
             settings=self.settings.to_dict(),
             extra={"epoch": epoch, "val_macro_f1": None if math.isnan(row["macro_f1"]) else row["macro_f1"]},
         )
+
+
+def _cache_folder(settings: Settings, side: int, pictures: int, run: Path) -> Path | None:
+    """Where the decoded pictures are to lie on disk; None for memory."""
+    where = settings.data.cache
+    return run if where == "disk" or (where == "auto" and not fits(pictures, side)) else None
 
 
 def chosen_device(settings: Settings) -> torch.device:

@@ -1,9 +1,14 @@
-"""Pictures decoded once, into one array in memory: size x size x 3 bytes each (64 px: 12 kB, 100,000: 1.2 GB)."""
+"""Pictures decoded once, into one array: size x size x 3 bytes each (64 px: 12 kB, 100,000: 1.2 GB).
+
+It is held in memory, or in a file that the system maps into memory a page at a time.
+"""
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +20,7 @@ from PIL import Image
 from classify.data.items import Item, decode, fetch
 from classify.weights import Preprocessing
 from curate.engine import Progress, map_chunks, silent
+from curate.errors import UserError
 from curate.images import Unreadable
 
 if TYPE_CHECKING:
@@ -52,10 +58,15 @@ def read_pictures(
     *,
     workers: int | None = None,
     progress: Progress = silent,
+    folder: Path | None = None,
 ) -> Pictures:
-    """Read and decode `items` in worker processes; what is no picture is skipped and named."""
+    """Read and decode `items` in worker processes; what is no picture is skipped and named.
+
+    With `folder` the array lies in a nameless file there, which is gone when the process ends, however it ends. Raises
+    UserError where there is no room for it.
+    """
     side = preprocessing.size
-    images = np.empty((len(items), side, side, 3), np.uint8)
+    images = _space((len(items), side, side, 3), folder)
     index: list[int] = []
     contents: list[str] = []
     sizes: list[int] = []
@@ -83,6 +94,31 @@ def read_pictures(
         np.array([pair is not None for pair in hashes], bool),
         unreadable,
     )
+
+
+def fits(items: int, side: int) -> bool:
+    """Whether so many pictures of `side` pixels take no more than half of the memory that is free."""
+    if not hasattr(os, "sysconf") or "SC_AVPHYS_PAGES" not in os.sysconf_names:
+        return True
+    return items * side * side * 3 <= os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def _space(shape: tuple[int, ...], folder: Path | None) -> NDArray[np.uint8]:
+    if folder is None or 0 in shape:
+        return np.empty(shape, np.uint8)
+    size = int(np.prod(shape))
+    try:
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  the map keeps it
+        if hasattr(
+            os, "posix_fallocate"
+        ):  # a full disk is told now, and not by a signal in the middle of training
+            os.posix_fallocate(file.fileno(), 0, size)
+        return np.memmap(file, np.uint8, "w+", shape=shape)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: the pictures need {size / 1e9:.1f} GB on disk ({error.strerror}).",
+            "Make room, give another place with --out, or take a smaller data.size.",
+        ) from error
 
 
 Found = tuple["NDArray[np.uint8]", str, int, "tuple[int, int] | None"]

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,15 +27,22 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class Part:
-    """Training or validation part: `images` uint8 (N, S, S, 3), `labels` int64 (N,), `weights` float32 (N,), `copies` int32 (N,).
+    """Training or validation part: `rows` int64 (N,) of the `store` uint8 (M, S, S, 3) that the parts share, `labels` int64
+    (N,), `weights` float32 (N,), `copies` int32 (N,).
 
     `weights` are those of the balance, mean 1 over the training part; `copies` how often a picture is drawn an epoch.
     """
 
-    images: NDArray[np.uint8]
+    store: NDArray[np.uint8]
+    rows: NDArray[np.int64]
     labels: NDArray[np.int64]
     weights: NDArray[np.float32]
     copies: NDArray[np.int32]
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """The part's pictures, uint8 (N, S, S, 3): a copy."""
+        return self.store[self.rows]
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -45,7 +53,7 @@ class Part:
 class ReadFile:
     """A file that was read: path relative to the source's root, hash and number of its bytes, class, part.
 
-    `part` is train, val or unreadable; what could not be read has no hash and size 0.
+    `part` is train, val, left out or unreadable; what could not be read has no hash and size 0.
     """
 
     path: str
@@ -78,12 +86,14 @@ def read_dataset(
     seed: int = 0,
     workers: int | None = None,
     progress: Progress = silent,
+    folder: Path | None = None,
 ) -> Dataset:
     """Decode the source and split it where it is not split yet (`val`: share held out). Raises UserError.
 
-    Balance weights are the workspace's; else the inverse of the class's share of the training part.
+    Balance weights are the workspace's; else the inverse of the class's share of the training part. With `folder` the
+    pictures lie in a file there, see `read_pictures`.
     """
-    pictures = read_pictures(source.items, preprocessing, workers=workers, progress=progress)
+    pictures = read_pictures(source.items, preprocessing, workers=workers, progress=progress, folder=folder)
     notes = list(source.notes) + _unreadable(source, pictures)
     labels = [source.labels[index] for index in pictures.index]
     if not labels:
@@ -179,7 +189,7 @@ def _part(
         weights = (1 / np.maximum(np.bincount(index, minlength=len(classes)), 1))[index].astype(np.float32)
     if len(weights):
         weights = weights / weights.mean()
-    return Part(pictures.images[rows], index, weights, copies)
+    return Part(pictures.images, rows, index, weights, copies)
 
 
 def _with_extra(

@@ -32,12 +32,12 @@ def test_paths_and_settings_are_relative_to_the_plan(plan_of, tmp_path):
 
 def test_a_grid_has_every_point_once_and_the_base_first(plan_of):
     plan = plan_of(
-        "[base]\naugmentation.mixup = 0.5\n[factors]\noptimizer.lr = [0.01, 0.002]\naugmentation.mixup = [0, 0.5, 1]\n"
+        "[base]\naugmentation.mixup = 0.5\n[factors]\noptimizer.lr = [0.01, 0.003]\naugmentation.mixup = [0, 0.5, 1]\n"
     )
     names = [one.name for one in plan.combinations()]
-    assert names[0] == "lr=0.002, mixup=0.5"
+    assert names[0] == "lr=0.003, mixup=0.5"
     assert sorted(names) == sorted(
-        f"lr={lr}, mixup={mix}" for lr in ("0.01", "0.002") for mix in ("0", "0.5", "1")
+        f"lr={lr}, mixup={mix}" for lr in ("0.01", "0.003") for mix in ("0", "0.5", "1")
     )
     chosen = plan.combinations()[1].settings
     assert (chosen.optimizer.lr, chosen.augmentation.mixup) == (0.01, 0)
@@ -50,7 +50,7 @@ def test_a_grid_without_the_base_value_begins_with_the_first(plan_of):
 
 def test_one_at_a_time_changes_one_factor_and_does_not_repeat_the_baseline(plan_of):
     plan = plan_of(
-        'way = "one-at-a-time"\n[factors]\noptimizer.lr = [0.002, 0.01]\nmodel.name = ["small-resnet"]\n'
+        'way = "one-at-a-time"\n[factors]\noptimizer.lr = [0.003, 0.01]\nmodel.name = ["small-resnet"]\n'
         'optimizer.name = ["sgd"]\ndata.raw = [true]\n'
     )
     found = plan.combinations()

@@ -86,7 +86,7 @@ def test_an_optimiser_gets_its_usual_rate_and_decay_unless_told():
     usual = read_settings(None, ["optimizer.name=sgd"]).resolved().optimizer
     assert (usual.lr, usual.weight_decay) == (0.1, 5e-4)
     told = read_settings(None, ["optimizer.lr=0.3", "optimizer.weight_decay=0"]).resolved().optimizer
-    assert (told.name, told.lr, told.weight_decay) == ("adamw", 0.3, 0)
+    assert (told.name, told.lr, told.weight_decay) == ("muon", 0.3, 0)
 
 
 def test_extra_folders_are_a_list_of_texts():
@@ -113,3 +113,12 @@ def test_every_default_is_within_its_own_limits():
 def test_every_recipe_can_be_read(recipe):
     assert tomllib.loads(recipe.read_text(encoding="utf-8"))
     read_settings(recipe)
+
+
+@pytest.mark.parametrize(("weights", "name"), [("", "muon"), ("pretrained", "adamw")])
+def test_the_optimiser_follows_where_the_run_starts(weights, name):
+    settings = read_settings(None, [f'model.weights="{weights}"'])
+    assert settings.optimizer.name == "auto"
+    assert settings.resolved().optimizer.name == name
+    told = read_settings(None, [f'model.weights="{weights}"', "optimizer.name=sgd"]).resolved()
+    assert told.optimizer.name == "sgd"

@@ -85,7 +85,7 @@ def test_a_run_learns_and_leaves_all_its_files(shapes, tmp_path):
     json.dumps(vars(result))
     classifier = weights.load(result.best)
     assert classifier.classes == ["cross", "disc"]
-    assert classifier.settings["optimizer"]["lr"] == 0.002
+    assert classifier.settings["optimizer"]["lr"] == 0.003
     assert classifier.settings == read_settings(out / "settings.toml").to_dict()
     with (out / "history.csv").open() as file:
         assert [int(row["epoch"]) for row in csv.DictReader(file)] == list(range(1, 13))
@@ -99,6 +99,27 @@ def test_the_same_seed_gives_the_same_bytes(shapes, tmp_path):
         runs[name] = (tmp_path / name / "last.safetensors").read_bytes()
     assert runs["one"] == runs["two"]
     assert runs["one"] != runs["other"]
+
+
+def test_where_the_decoded_pictures_lie_changes_nothing(shapes, tmp_path):
+    for cache in ("memory", "disk"):
+        train(shapes, tmp_path / cache, tiny("training.epochs=1", f"data.cache={cache}"), workers=1)
+    one, other = (names(tmp_path / cache) for cache in ("memory", "disk"))
+    assert one == other
+    one, other = (weights.load(tmp_path / cache / "last.safetensors") for cache in ("memory", "disk"))
+    for name, value in one.model.state_dict().items():
+        assert torch.equal(value, other.model.state_dict()[name])
+
+
+def test_no_room_for_the_decoded_pictures(shapes, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(UserError, match=r"the pictures need 0.0 GB on disk \(No space left") as error:
+        train(shapes, tmp_path / "run", tiny("data.cache=disk"), workers=1)
+    assert "data.size" in error.value.remedy
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_killed_run_goes_on_to_the_same_bytes(shapes, tmp_path):
