@@ -38,36 +38,44 @@ def settings_of(run: Path, settings: Settings | None, resume: bool) -> Settings:
 
 
 @contextlib.contextmanager
-def run_folder(run: Path) -> Iterator[None]:
-    """Make the run's folder and hold it; where reading the data fails, nothing is left behind.
+def held(folder: Path, name: str) -> Iterator[None]:
+    """Make the folder and hold it for the `name` of what is at work in it.
 
-    Raises Locked where another training is at work in it; a killed one holds nothing.
+    Raises Locked where another one does; a killed one holds nothing. Raises UserError where it cannot be made.
     """
     from filelock import FileLock, Timeout
 
-    made = [folder for folder in (run, *run.parents) if not folder.exists()]
     try:
-        run.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"{run}: cannot be made ({error.strerror}).", "Give another place with --out."
+            f"{folder}: cannot be made ({error.strerror}).", "Give another place with --out."
         ) from error
-    lock = FileLock(run / ".lock", timeout=0)
+    lock = FileLock(folder / ".lock", timeout=0)
     try:
         lock.acquire()
     except Timeout as error:
         raise Locked(
-            f"{run}: another training is at work in this run.",
+            f"{folder}: another {name} is at work in this folder.",
             "Wait for it to end, or give another place with --out.",
         ) from error
     try:
         yield
-    except BaseException:
+    finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def run_folder(run: Path) -> Iterator[None]:
+    """Make the run's folder and hold it; where reading the data fails, nothing is left behind. Raises as `held`."""
+    made = [folder for folder in (run, *run.parents) if not folder.exists()]
+    try:
+        with held(run, "training"):
+            yield
+    except BaseException:
         with contextlib.suppress(OSError):
             if made:
                 (run / ".lock").unlink(missing_ok=True)
             for folder in made:
                 folder.rmdir()
         raise
-    lock.release()

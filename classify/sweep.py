@@ -5,11 +5,10 @@ The plan is `classify.plan`'s, a cell `classify.cells`'s, the figures `classify.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,11 @@ from classify import comparison
 from classify.cells import Cell, Data
 from classify.data.sources import find_source
 from classify.plan import Combination, Plan, check_known, read_plan, value_of
+from classify.runs import held
 from classify.search import Proposals
 from classify.weights import write_whole
 from curate.engine import default_workers
-from curate.errors import Locked, UserError
+from curate.errors import UserError
 from curate.tables import path_to_text
 
 _POLL = 0.1
@@ -63,33 +63,8 @@ def sweep(
     checked = read_plan(plan)
     place = Path(out) if out is not None else Path("sweeps") / checked.path.stem
     run = _Sweep(checked, place, jobs, isolate, draw, say)
-    with _held(place):
+    with held(place, "sweep"):
         return run.run()
-
-
-@contextlib.contextmanager
-def _held(out: Path) -> Iterator[None]:
-    """Make the sweep's folder and hold it. Raises Locked where another sweep does; a killed one holds nothing."""
-    from filelock import FileLock, Timeout
-
-    try:
-        (out / "cells").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{out}: cannot be made ({error.strerror}).", "Give another place with --out."
-        ) from error
-    lock = FileLock(out / ".lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise Locked(
-            f"{out}: another sweep is at work in this folder.",
-            "Wait for it to end, or give another place with --out.",
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 class _Sweep:
