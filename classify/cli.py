@@ -97,7 +97,7 @@ def train_command(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was interrupted.")] = False,
     workers: Workers = None,
 ) -> None:
-    """Train from scratch.
+    """Train a network, from random weights unless told otherwise.
 
     Where `curate` has been at work, its split and weights are used; else a leak-proof split is made.
     """
@@ -124,6 +124,10 @@ def train_command(
             f"Kept: epoch {result.best_epoch} of {result.epochs}, macro-F1 {result.macro_f1:.3f} on the validation part: "
             "the last one that chance alone could set below the highest."
         )
+    terminal.say(
+        f"Saw {result.pictures:,} pictures in {result.seconds / 60:.1f} minutes; {result.waiting:.0%} of the steps' time "
+        "went to choosing and augmenting them."
+    )
     terminal.say(f"Weights: {result.best}")
     terminal.say(f"Next: classify evaluate TEST {result.best}")
 

@@ -83,6 +83,13 @@ def scores(labels: NDArray[np.int64], predicted: NDArray[np.int64]) -> tuple[flo
     return macro, float(np.mean(labels == predicted))
 
 
+def waited(history: list[dict[str, float]]) -> float:
+    """Share of the steps' time over all epochs that passed until a batch was ready, 0..1."""
+    seconds = [row["seconds"] - row["evaluation_seconds"] for row in history]
+    waiting = sum(row["waiting"] * each for row, each in zip(history, seconds, strict=True))
+    return waiting / max(sum(seconds), 1e-9)
+
+
 def as_csv(history: list[dict[str, float]]) -> str:
     """The history as CSV, a row an epoch."""
     text = io.StringIO()

@@ -20,7 +20,7 @@ from classify.data.dataset import Dataset, Part, read_dataset
 from classify.data.sampling import draw_epoch
 from classify.data.sources import find_source
 from classify.distributed import Group, join
-from classify.history import Epoch, as_csv, enter, scores
+from classify.history import Epoch, as_csv, enter, scores, waited
 from classify.learner import Learner, Plan, fastest_plan, pick, resident
 from classify.losses import log_shares
 from classify.runs import run_folder, settings_of
@@ -49,7 +49,10 @@ _SAMPLE_PIXELS = _SAMPLE * 64**2
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a run made: the weights files, and the kept epoch's macro-F1 on the validation part (None without one)."""
+    """What a run made: the weights files, and the kept epoch's macro-F1 on the validation part (None without one).
+
+    `seconds` over all sessions, `pictures` seen, `waiting`: share of the steps' time until a batch was ready, 0..1.
+    """
 
     run: str
     best: str
@@ -59,6 +62,7 @@ class TrainResult:
     macro_f1: float | None
     seconds: float
     pictures: int
+    waiting: float
     classes: list[str]
 
 
@@ -242,6 +246,7 @@ class _Run:
             macro_f1=None if math.isnan(score) else score,
             seconds=self.elapsed,
             pictures=self.state.step * self.settings.training.batch_size,
+            waiting=waited(self.state.history),
             classes=self.data.classes,
         )
 
