@@ -23,9 +23,10 @@ class Augmentation:
         self.settings = settings
 
     def pictures(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """The batch with geometry, colour and erasing applied: float32 (N, 3, S, S) in 0..1, channels last."""
+        """The batch with geometry, colour, strokes and erasing applied: float32 (N, 3, S, S) in 0..1, channels last."""
         images = self._geometry(images, generator)
         images = self._colour(images, generator)
+        images = self._stroke(images, generator)
         return self._erase(images, generator)
 
     def blend(
@@ -97,7 +98,26 @@ class Augmentation:
             (switched(settings.grey, grey), none),
             (same + tone * (contrast - 1) * same, none + tone * (bright + (1 - contrast) / 2)),
             (same - 2 * negative * same, none + negative),
+            (
+                switched(
+                    settings.tint, torch.diag_embed(1 - 0.6 * torch.rand(count, 3, generator=generator))
+                ),
+                none,
+            ),
         ]
+
+    def _stroke(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Dark lines thicker (the darkest of 3 x 3 pixels) or thinner (the lightest), and a little blur."""
+        settings, count = self.settings, len(images)
+        if settings.lines:
+            lot = torch.rand(count, generator=generator).to(images.device)[:, None, None, None]
+            images = torch.where(lot < settings.lines / 2, -F.max_pool2d(-images, 3, 1, 1), images)
+            images = torch.where(lot > 1 - settings.lines / 2, F.max_pool2d(images, 3, 1, 1), images)
+        if settings.blur:
+            on = _switch(count, settings.blur, generator).to(images.device)[:, None, None, None]
+            mean = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
+            images = torch.where(on > 0, mean, images)
+        return images.contiguous(memory_format=torch.channels_last)
 
     def _erase(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """A rectangle of 2 to 25 % of the plane in one colour (Zhong et al., 2017)."""

@@ -360,7 +360,9 @@ def test_all_off_changes_nothing():
     torch.testing.assert_close(apply(images), images, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["affine", "flip", "mix", "hue", "tone", "grey", "invert", "erase"])
+@pytest.mark.parametrize(
+    "name", ["affine", "flip", "mix", "hue", "tint", "tone", "grey", "invert", "lines", "blur", "erase"]
+)
 def test_each_operation_has_its_own_probability(name):
     images = batch()
     more = (
@@ -395,6 +397,35 @@ def test_turns_keep_the_shape():
     ink = (1 - turned[:, 0]).sum((1, 2))
     assert ((ink > 140) & (ink < 260)).all()  # 5 x 33 = 165 pixels; up to 5 x 47 along the diagonal
     assert ink.max() - ink.min() > 20
+
+
+def test_lines_grow_or_shrink_by_a_pixel_on_each_side():
+    bar = torch.ones(1, 3, 20, 20)
+    bar[:, :, :, 8:12] = 0
+    changed = apply(bar.expand(64, -1, -1, -1), lines=1.0)
+    widths = (1 - changed[:, 0, 10]).sum(1)
+    assert set(widths.tolist()) == {2.0, 6.0}
+    some = apply(bar.expand(64, -1, -1, -1), lines=0.5)
+    assert set((1 - some[:, 0, 10]).sum(1).tolist()) == {2.0, 4.0, 6.0}
+
+
+def test_blur_is_the_mean_of_nine_and_keeps_what_is_even():
+    dot = torch.zeros(1, 3, 9, 9)
+    dot[:, :, 4, 4] = 0.9
+    blurred = apply(dot, blur=1.0)
+    torch.testing.assert_close(blurred[0, 0, 3:6, 3:6], torch.full((3, 3), 0.1))
+    even = torch.full((1, 3, 9, 9), 0.4)
+    torch.testing.assert_close(apply(even, blur=1.0), even)
+
+
+def test_tint_colours_paper_and_leaves_ink():
+    images = torch.ones(32, 3, 8, 8)
+    images[:, :, 2:4] = 0
+    tinted = apply(images, tint=1.0)
+    paper = tinted[:, :, 0, 0]
+    assert tinted[:, :, 2:4].abs().max() < 1e-6
+    assert ((paper >= 0.4) & (paper <= 1)).all()
+    assert (paper.amax(1) - paper.amin(1)).max() > 0.2
 
 
 def test_results_stay_in_range_and_follow_the_seed():
