@@ -22,6 +22,13 @@ Workers = Annotated[
     typer.Option("--workers", metavar="N", min=1, help="Processes that decode [default: one a processor]."),
 ]
 
+Source = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SOURCE",
+        help="Class folders, a curate workspace, a CSV file, or a data set's own files: see docs/data.md.",
+    ),
+]
 SettingsFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, a TOML file.")]
 Overrides = Annotated[
     list[str] | None,
@@ -82,13 +89,7 @@ def _run_name(source: Path) -> str:
 @shared
 def train_command(
     session: Session,
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="SOURCE",
-            help="Class folders, a curate workspace, a CSV file, or a data set's own files: see docs/data.md.",
-        ),
-    ],
+    source: Source,
     out: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Folder of the run [default: runs/NAME].")
     ] = None,
@@ -232,9 +233,7 @@ def models_command(session: Session) -> None:
 @shared
 def augmentations_command(
     session: Session,
-    source: Annotated[
-        Path, typer.Argument(metavar="DIR", help="A folder of class folders, or a curate workspace.")
-    ],
+    source: Source,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The sheet, a PNG.")] = Path("augmentations.png"),
     settings: SettingsFile = None,
     set_: Overrides = None,

@@ -52,7 +52,8 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
-    """A matrix (M, N) with the singular vectors of `matrix` and singular values near 1 (0.7 to 1.2).
+    """A matrix (M, N) with the singular vectors of `matrix` and singular values near 1 (about 0.5 to 1.3; tiny ones
+    come out smaller).
 
     Newton-Schulz iteration of fifth degree, with the coefficients of Jordan et al. (2024).
     """
