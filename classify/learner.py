@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from classify.data.augmentation import Augmentation
@@ -85,16 +86,19 @@ class Learner:
         self.device = device
         self.augmentation = Augmentation(settings.augmentation)
         groups = scaled_groups(self.network, head, settings.transfer.layer_decay)
-        self.optimizers = make_optimizers(settings.optimizer, groups, reduced=plan.precision == "bf16")
+        self.optimizers = make_optimizers(settings.optimizer, groups)
         self.freezing = Freezing(self.network, head, settings.transfer)
         self.shift: torch.Tensor | None = None
         """Added to the logits in training, float32 (classes,): see `classify.losses.log_shares`."""
         self._order = order
 
-    def step(self, images: torch.Tensor, targets: torch.Tensor, rate: float, number: int) -> torch.Tensor:
+    def step(
+        self, images: torch.Tensor, targets: torch.Tensor, rate: float, number: int, side: int = 0
+    ) -> torch.Tensor:
         """Learn from pictures uint8 (N, S, S, 3) and targets float32 (N, C) at a learning rate; the loss, a scalar.
 
-        A target row is a distribution over classes times the picture's weight.
+        A target row is a distribution over classes times the picture's weight. `side`: what the network sees, pixels, where
+        that is fewer than S.
         """
         begun = time.perf_counter()
         seed = (self.settings.training.seed * 1_000_003 + number) * self.group.size + self.group.rank
@@ -102,6 +106,8 @@ class Learner:
         torch.manual_seed(seed)
         batch = images.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
         batch = self.augmentation.pictures(batch, generator)
+        if 0 < side < batch.shape[2]:
+            batch = F.interpolate(batch, (side, side), mode="bilinear", antialias=True)
         batch, targets = self.augmentation.blend(batch, targets, generator)
         batch = self.preprocessing.normalized(batch).contiguous(memory_format=self._order)
         self.waiting += time.perf_counter() - begun

@@ -54,3 +54,18 @@ def learning_rate(settings: OptimizerSettings, highest: float, used: float) -> f
         return highest * used / settings.warmup
     along = (used - settings.warmup) / max(1 - settings.warmup, 1e-9)
     return highest * DECAYS[settings.decay](along)
+
+
+_STEP = 8
+"""Pixels by which pictures grow at once: halvings of the network come out even, and kernels are built for few sizes."""
+
+
+def side(first: int, full: int, grown: float, used: float) -> int:
+    """Side of the pictures, pixels, at the share `used` (0..1) of the budget: from `first` to `full` at the share `grown`.
+
+    Progressive resizing (Howard, 2018; Tan & Le, EfficientNetV2, 2021): small pictures cost less, and what they teach
+    carries over. `first` 0: `full` all along.
+    """
+    if not first or used >= grown:
+        return full
+    return min(full, first + int((full - first) * used / grown) // _STEP * _STEP)

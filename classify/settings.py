@@ -183,6 +183,14 @@ class TrainingSettings:
         0, "of the split, the first weights, the order and the augmentation", low=0, high=2**31 - 1
     )
     batch_size: int = _key(64, "pictures a step", low=2, high=65536)
+    first_size: int = _key(
+        0,
+        "side at which training begins, pixels; it grows to data.size; 0: data.size all along",
+        low=8,
+        high=1024,
+        zero=True,
+    )
+    grown: float = _share(0.7, "share of the budget after which first_size has grown to data.size")
     patience: int = _key(0, "epochs without a better macro-F1 before training stops; 0: never", low=0)
     device: str = _key(
         "auto", "auto: a GPU where there is one, else the processor", choices=("auto", "cpu", "cuda")

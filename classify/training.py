@@ -25,9 +25,9 @@ from classify.learner import Learner, Plan, fastest_plan, pick, resident
 from classify.losses import log_shares
 from classify.runs import run_folder, settings_of
 from classify.scalars import check_tensorboard, scalars
-from classify.schedule import Budget, learning_rate
+from classify.schedule import Budget, learning_rate, side
 from classify.settings import Settings
-from classify.transfer import Start, prepare
+from classify.transfer import Start, check_size, prepare
 from classify.watching import Watch
 from classify.weights import write_whole
 from curate.engine import Progress, silent
@@ -139,6 +139,7 @@ class _Run:
         stored = checkpoints.read(folder)
         self.options = begin.options
         network, head = begin.network(data.classes, settings.training.seed)
+        _check_growth(network, settings, begin)
         if begin.source:
             say(f"Starting from {begin.describe(data.classes)}.")
         initial = {name: value.clone() for name, value in network.state_dict().items()}
@@ -294,8 +295,10 @@ class _Run:
         chosen = drawn.to(self.device, non_blocking=True)
         targets = self.learner.targets(self.labels[chosen], self.weights[chosen], len(self.data.classes))
         self.learner.freezing.at(used)
+        training = self.settings.training
+        seen = side(training.first_size, self.preprocessing.size, training.grown, used)
         return self.learner.step(
-            pick(self.images, self.rows[drawn]), targets, self._rate(used), self.state.step
+            pick(self.images, self.rows[drawn]), targets, self._rate(used), self.state.step, seen
         )
 
     def _rate(self, used: float) -> float:
@@ -337,6 +340,18 @@ class _Run:
             settings=self.settings.to_dict(),
             extra={"epoch": epoch, "val_macro_f1": None if math.isnan(row["macro_f1"]) else row["macro_f1"]},
         )
+
+
+def _check_growth(network: torch.nn.Module, settings: Settings, begin: Start) -> None:
+    """See whether pictures can grow as the settings say. Raises UserError."""
+    first, full = settings.training.first_size, begin.preprocessing.size
+    if first > full:
+        raise UserError(
+            f"training.first_size is {first}, but the pictures have {full} pixels.",
+            "Take a smaller one, or 0 for the full size all along.",
+        )
+    if first:
+        check_size(network, begin.name, first, "training.first_size, or 0 for the full size all along")
 
 
 def _cache_folder(settings: Settings, side: int, pictures: int, run: Path) -> Path | None:

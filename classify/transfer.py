@@ -51,7 +51,7 @@ class Start:
         network = models.create(self.name, len(classes), self.options)
         family = models.family_of(self.name)
         if family is not None:
-            _try(network, self.name, self.preprocessing.size)
+            check_size(network, self.name, self.preprocessing.size, "data.size, or 0 for the model's own")
         head = self._head(network, len(classes)) if self.borrowed else frozenset()
         if self.source is None:
             return network, head
@@ -240,8 +240,8 @@ def _shape(value: torch.Tensor) -> str:
     return json.dumps(list(value.shape))
 
 
-def _try(network: nn.Module, name: str, size: int) -> None:
-    """See whether the network takes pictures of that size. Raises UserError."""
+def check_size(network: nn.Module, name: str, size: int, setting: str) -> None:
+    """See whether the network takes pictures of that size. Raises UserError, which says to choose another `setting`."""
     network.eval()
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
@@ -249,6 +249,6 @@ def _try(network: nn.Module, name: str, size: int) -> None:
     except Exception as error:  # each library has its own way to refuse
         raise UserError(
             f"model '{name}' cannot take pictures of {size} pixels ({cause(error)}).",
-            "Choose another data.size, or 0 for the model's own.",
+            f"Choose another {setting}.",
         ) from error
     network.train()

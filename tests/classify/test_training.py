@@ -15,7 +15,7 @@ from classify import models, provenance, training, weights
 from classify.history import scores, standard_error
 from classify.learner import Learner, Plan, fastest_plan
 from classify.models.speedrun import Airbench
-from classify.schedule import Budget, learning_rate
+from classify.schedule import Budget, learning_rate, side
 from classify.settings import OptimizerSettings, Settings, read_settings
 from classify.training import train
 from classify.weights import Preprocessing
@@ -313,6 +313,44 @@ def learner(*more):
 def data():
     torch.manual_seed(1)
     return torch.randint(0, 256, (8, 16, 16, 3), dtype=torch.uint8), torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("used", "pixels"), [(0.0, 32), (0.3, 40), (0.4, 48), (0.69, 56), (0.7, 64), (1.0, 64)]
+)
+def test_pictures_grow_in_steps_of_eight_pixels(used, pixels):
+    assert side(32, 64, 0.7, used) == pixels
+    assert side(0, 64, 0.7, used) == 64
+
+
+def test_a_network_sees_small_pictures_first(shapes, tmp_path, monkeypatch):
+    seen, inside = [], models.create
+
+    def watched(*arguments):
+        network = inside(*arguments)
+        network.register_forward_pre_hook(lambda module, given: seen.append(given[0].shape[2]))
+        return network
+
+    monkeypatch.setattr("classify.models.create", watched)
+    more = ("training.epochs=4", "data.size=24", "training.first_size=16", "training.grown=0.5")
+    train(shapes, tmp_path / "run", tiny(*more), workers=1)
+    in_training = [size for size in seen[1:] if size != 24]
+    assert set(in_training) == {16}
+    assert len(in_training) == 2 * 4  # half of four epochs of four steps
+    assert weights.load(tmp_path / "run" / "last.safetensors").preprocessing.size == 24
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("training.first_size=32",), "first_size is 32, but the pictures have 24 pixels"),
+        (("training.first_size=16", "model.name=lenet5"), "'lenet5' cannot take pictures of 16 pixels"),
+    ],
+)
+def test_pictures_that_cannot_grow(more, message, shapes, tmp_path):
+    with pytest.raises(UserError, match=message):
+        train(shapes, tmp_path / "run", tiny("data.size=24", *more), workers=1)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
