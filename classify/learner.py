@@ -106,8 +106,7 @@ class Learner:
         torch.manual_seed(seed)
         batch = images.to(self.device, non_blocking=True).permute(0, 3, 1, 2).float() / 255
         batch = self.augmentation.pictures(batch, generator)
-        if 0 < side < batch.shape[2]:
-            batch = F.interpolate(batch, (side, side), mode="bilinear", antialias=True)
+        batch = resized(batch, side)
         batch, targets = self.augmentation.blend(batch, targets, generator)
         batch = self.preprocessing.normalized(batch).contiguous(memory_format=self._order)
         self.waiting += time.perf_counter() - begun
@@ -133,13 +132,16 @@ class Learner:
         rows.scatter_(1, labels[:, None], 1 - smoothing + smoothing / classes)
         return rows * weights[:, None]
 
-    def predict(self, images: torch.Tensor, rows: torch.Tensor) -> NDArray[np.int64]:
-        """Class of each picture `rows` int64 (N,) of `images` uint8 (M, S, S, 3) by the averaged weights: int64 (N,)."""
+    def predict(self, images: torch.Tensor, rows: torch.Tensor, side: int = 0) -> NDArray[np.int64]:
+        """Class of each picture `rows` int64 (N,) of `images` uint8 (M, S, S, 3) by the averaged weights: int64 (N,).
+
+        `side` as for `step`.
+        """
         found = [torch.zeros(0, dtype=torch.int64)]
         with torch.inference_mode(), self._autocast():
             for start in range(0, len(rows), _EVALUATION_BATCH):
                 chosen = pick(images, rows[start : start + _EVALUATION_BATCH])
-                batch = self.preprocessing.tensor(chosen.to(self.device, non_blocking=True))
+                batch = resized(self.preprocessing.tensor(chosen.to(self.device, non_blocking=True)), side)
                 found.append(self.averaged(batch.contiguous(memory_format=self._order)).argmax(1).cpu())
         return torch.cat(found).numpy()
 
@@ -181,6 +183,13 @@ class Learner:
 def pick(images: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """The pictures `rows` int64 (N,) of `images`, on whatever device these are."""
     return images[rows.to(images.device, non_blocking=True)]
+
+
+def resized(batch: torch.Tensor, side: int) -> torch.Tensor:
+    """Pictures float32 (N, 3, S, S) at `side` pixels where that is fewer than S, and more than none."""
+    if not 0 < side < batch.shape[2]:
+        return batch
+    return F.interpolate(batch, (side, side), mode="bilinear", antialias=True)
 
 
 def resident(images: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -268,9 +268,9 @@ class _Run:
         trained = time.monotonic()
         macro_f1 = accuracy = math.nan
         if self.group.first:
-            macro_f1, accuracy = scores(
-                self.data.val.labels, self.learner.predict(self.images, self.val_rows)
-            )
+            seen = self._side(self.budget.used(self.state.step, self.elapsed))
+            found = self.learner.predict(self.images, self.val_rows, seen)
+            macro_f1, accuracy = scores(self.data.val.labels, found)
         waiting, self.learner.waiting = self.learner.waiting, 0.0
         self.state.epoch += 1
         now = time.monotonic()
@@ -295,11 +295,13 @@ class _Run:
         chosen = drawn.to(self.device, non_blocking=True)
         targets = self.learner.targets(self.labels[chosen], self.weights[chosen], len(self.data.classes))
         self.learner.freezing.at(used)
+        images = pick(self.images, self.rows[drawn])
+        return self.learner.step(images, targets, self._rate(used), self.state.step, self._side(used))
+
+    def _side(self, used: float) -> int:
+        """What the network sees of the pictures at the share `used` of the budget, pixels."""
         training = self.settings.training
-        seen = side(training.first_size, self.preprocessing.size, training.grown, used)
-        return self.learner.step(
-            pick(self.images, self.rows[drawn]), targets, self._rate(used), self.state.step, seen
-        )
+        return side(training.first_size, self.preprocessing.size, training.grown, used)
 
     def _rate(self, used: float) -> float:
         optimizer = self.settings.optimizer
