@@ -167,6 +167,9 @@ class OptimizerSettings:
     )
 
 
+_LEAST_FIRST_SIZE = 24
+"""Pixels below which a picture does not tell what it shows."""
+
 _USUAL = {"adamw": (0.002, 0.05), "sgd": (0.1, 5e-4), "muon": (0.003, 0.05)}
 """Learning rate and weight decay of each optimiser."""
 
@@ -184,11 +187,11 @@ class TrainingSettings:
     )
     batch_size: int = _key(64, "pictures a step", low=2, high=65536)
     first_size: int = _key(
-        0,
-        "side at which training begins, pixels; it grows to data.size; 0: data.size all along",
-        low=8,
+        -1,
+        "side at which training begins, pixels; it grows to data.size; 0: data.size all along; -1: from random weights half of "
+        "data.size where that is 24 or more and the network takes any size",
+        low=-1,
         high=1024,
-        zero=True,
     )
     grown: float = _share(0.7, "share of the budget after which first_size has grown to data.size")
     patience: int = _key(0, "epochs without a better macro-F1 before training stops; 0: never", low=0)
@@ -219,7 +222,7 @@ class Settings:
     evaluation: EvaluationSettings = dataclasses.field(default_factory=EvaluationSettings)
 
     def resolved(self) -> Settings:
-        """The same with the optimiser, its usual learning rate and its weight decay filled in where none were given."""
+        """The same with what is usual filled in where nothing was given: optimiser, its rate and decay, first size."""
         optimizer = self.optimizer
         name = optimizer.name
         if name == "auto":
@@ -231,7 +234,17 @@ class Settings:
             lr=optimizer.lr or rate,
             weight_decay=optimizer.weight_decay if optimizer.weight_decay >= 0 else decay,
         )
-        return dataclasses.replace(self, optimizer=optimizer)
+        training = self.training
+        if training.first_size < 0:
+            training = dataclasses.replace(training, first_size=self._usual_first_size())
+        return dataclasses.replace(self, optimizer=optimizer, training=training)
+
+    def _usual_first_size(self) -> int:
+        from classify.models import takes_any_size
+
+        half = self.data.size // 16 * 8
+        small = half < _LEAST_FIRST_SIZE or bool(self.model.weights) or not takes_any_size(self.model.name)
+        return 0 if small else half
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Plain data, for JSON: section -> key -> value."""

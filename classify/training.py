@@ -42,6 +42,9 @@ _MEASURING = 0.02
 _SAVE_SECONDS = 20.0
 """Least time between two checkpoints."""
 
+_LEAST_SIZE = 8
+"""Pixels at which training may begin at the least."""
+
 _SAMPLE = 5_000
 _SAMPLE_PIXELS = _SAMPLE * 64**2
 """Most training pictures that a network is prepared with, and most pixels: as floats they are held all at once."""
@@ -347,10 +350,10 @@ class _Run:
 def _check_growth(network: torch.nn.Module, settings: Settings, begin: Start) -> None:
     """See whether pictures can grow as the settings say. Raises UserError."""
     first, full = settings.training.first_size, begin.preprocessing.size
-    if first > full:
+    if first and not _LEAST_SIZE <= first <= full:
         raise UserError(
-            f"training.first_size is {first}, but the pictures have {full} pixels.",
-            "Take a smaller one, or 0 for the full size all along.",
+            f"training.first_size is {first}; it must be from {_LEAST_SIZE} to data.size, which is {full}.",
+            "Correct it, or take 0 for the full size all along.",
         )
     if first:
         check_size(network, begin.name, first, "training.first_size, or 0 for the full size all along")

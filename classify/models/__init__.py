@@ -32,6 +32,7 @@ _MODULES = (
     "classify.models.speedrun",
 )
 _REGISTRY: dict[str, Build] = {}
+_ANY_SIZE: set[str] = set()
 
 
 @runtime_checkable
@@ -51,17 +52,20 @@ class Model:
     weights: int
 
 
-def register(name: str) -> Callable[[Build], Build]:
+def register(name: str, any_size: bool = True) -> Callable[[Build], Build]:
     """Decorator: make `function(classes, size, width, dropout)` known as `name`; its docstring's first line says what it is.
 
     `classes` (int) is the number of classes, `size` (int) the side of the pictures in pixels, `width` (int) the
     channels of the first stage (0: the model's own usual), `dropout` (float) the share of features dropped before the
     head; all but `classes` have defaults. The module that it returns takes float32 (N, 3, S, S) and gives logits
-    float32 (N, classes). A size too small for the model raises UserError.
+    float32 (N, classes). A size too small for the model raises UserError. `any_size`: one made for S pixels also takes
+    pictures of half as many, so that training may begin with small ones.
     """
 
     def add(function: Build) -> Build:
         _REGISTRY[name] = function
+        if any_size:
+            _ANY_SIZE.add(name)
         return function
 
     return add
@@ -72,6 +76,11 @@ def names() -> list[str]:
     for module in _MODULES:
         importlib.import_module(module)
     return sorted(_REGISTRY)
+
+
+def takes_any_size(name: str) -> bool:
+    """Whether `name` is a network of the registry that takes pictures of other sizes than it was made for."""
+    return name in names() and name in _ANY_SIZE
 
 
 _FAMILIES = ("lite0", "timm:NAME", "hf:FOLDER_OR_ID")

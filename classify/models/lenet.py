@@ -47,7 +47,7 @@ class LeNet(nn.Module):
         return logits
 
 
-@register("lenet5")
+@register("lenet5", any_size=False)
 def lenet5(classes: int, size: int = 32, width: int = 0, dropout: float = 0.0) -> nn.Module:
     """LeNet-5 (LeCun et al., 1998), tanh; for 28 to 32 px.
 

@@ -49,6 +49,17 @@ def learn(network, images, steps):
 # Every model
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_known_which_networks_take_other_sizes_than_their_own(name):
+    network = make(name, 5, size=64, width=4).eval()
+    if models.takes_any_size(name):
+        assert network(pictures(32, 2)).shape == (2, 5)
+    else:
+        with pytest.raises(RuntimeError):
+            network(pictures(32, 2))
+    assert not models.takes_any_size("no-such-network")
+
+
 @pytest.mark.parametrize("size", [16, 28, 33, 64, 96, 128])
 @pytest.mark.parametrize("name", NAMES)
 def test_logits_have_their_shape_at_any_size(name, size):

@@ -122,3 +122,22 @@ def test_the_optimiser_follows_where_the_run_starts(weights, name):
     assert settings.resolved().optimizer.name == name
     told = read_settings(None, [f'model.weights="{weights}"', "optimizer.name=sgd"]).resolved()
     assert told.optimizer.name == "sgd"
+
+
+@pytest.mark.parametrize(
+    ("more", "size"),
+    [
+        ((), 32),
+        (("data.size=80",), 40),
+        (("data.size=32",), 0),  # 16 pixels would be too few
+        (("training.first_size=0",), 0),
+        (("training.first_size=24",), 24),
+        (("model.name=lenet5",), 0),
+        (("model.name=timm:vit_tiny_patch16_224",), 0),
+        (("model.weights=pretrained", "model.name=lite0"), 0),
+    ],
+)
+def test_training_begins_with_small_pictures_where_that_is_known_to_work(more, size):
+    settings = read_settings(None, more)
+    assert settings.resolved().training.first_size == size
+    assert settings.resolved().resolved() == settings.resolved()

@@ -346,7 +346,8 @@ def test_a_network_sees_small_pictures_first(shapes, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (("training.first_size=32",), "first_size is 32, but the pictures have 24 pixels"),
+        (("training.first_size=32",), "first_size is 32; it must be from 8 to data.size, which is 24"),
+        (("training.first_size=4",), "first_size is 4; it must be from 8"),
         (("training.first_size=16", "model.name=lenet5"), "'lenet5' cannot take pictures of 16 pixels"),
     ],
 )
