@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Pictures a second in training, beside a plain PyTorch script of the same network on the same pictures.
 
-usage: training_rate.py DATA [--sizes 32 96] [--model NAME] [--seconds S] [--rounds N]
+usage: training_rate.py DATA [--sizes 32 96] [--model NAME] [--seconds S] [--rounds N] [--compiled]
 
 DATA holds class folders. The plain script is what a tutorial shows: torchvision's ImageFolder, its transforms (affine, mirror,
 colour jitter, grey, erasing) and a DataLoader with a worker a processor, AdamW, 32-bit floats. Ours is a run with the default
 settings: pictures decoded once, augmentation in batches, the arithmetic that is measured to be the fastest. They take
-turns, so a busy machine slows both; the ratio is taken round by round.
+turns, so a busy machine slows both; the ratio is taken round by round. `--compiled` lets ours take part once more, with
+its network through torch.compile, and says how long compiling took.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from hardware import hardware
+from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import datasets
@@ -78,14 +80,18 @@ def plain(data: Path, size: int, model: str, device: torch.device) -> Callable[[
     return run
 
 
-def ours(data: Path, size: int, model: str, device: torch.device) -> tuple[Callable[[float], float], Learner]:
-    """The same of a run's loop, and its learner."""
+def ours(
+    data: Path, size: int, model: str, device: torch.device, compiled: bool = False
+) -> tuple[Callable[[float], float], Learner]:
+    """The same of a run's loop, and its learner. All pictures at their full size: a run begins with small ones."""
     settings = read_settings(None, [f"data.size={size}", f"model.name={model}"]).resolved()
     preprocessing = Preprocessing(size)
     found = read_dataset(find_source(data, True), preprocessing)
     network = models.create(model, len(found.classes), {"size": size})
     plan, _ = fastest_plan(network, settings, preprocessing, device, len(found.classes))
     learner = Learner(network, settings, preprocessing, plan, device)
+    if compiled:
+        learner.forward = torch.compile(learner.forward)
     images = torch.from_numpy(found.train.images).to(device)
     labels = torch.from_numpy(found.train.labels).to(device)
     weights = torch.ones(len(labels), device=device)
@@ -121,6 +127,7 @@ def main() -> None:
     parser.add_argument("--model", default="small-resnet")
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--compiled", action="store_true")
     given = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     where = torch.cuda.get_device_name() if device.type == "cuda" else "no GPU"
@@ -132,17 +139,27 @@ def main() -> None:
         theirs = plain(given.data, size, given.model, device)
         mine, learner = ours(given.data, size, given.model, device)
         theirs(5), mine(5)  # warm up: workers start, memory is taken
-        learner.waiting, busy, rows = 0.0, 0.0, []
-        for _ in range(given.rounds):
-            rows.append((theirs(given.seconds), mine(given.seconds)))
-            busy += given.seconds
-        a, b = np.array(rows).T
-        spread = [float(np.std(values, ddof=1)) for values in (a, b, b / a)]
+        runs = [theirs, mine]
+        if given.compiled:
+            begun = time.perf_counter()
+            runs.append(ours(given.data, size, given.model, device, compiled=True)[0])
+            runs[2](1)
+            compiling = time.perf_counter() - begun
+        learner.waiting = 0.0
+        rows = [[run(given.seconds) for run in runs] for _ in range(given.rounds)]
+        a, b, *others = np.array(rows).T
+        busy = given.rounds * given.seconds
         print(
-            f"| {size} | {a.mean():.0f} ({spread[0]:.0f}) | {b.mean():.0f} ({spread[1]:.0f}) | {(b / a).mean():.2f} "
-            f"({spread[2]:.2f}) | {learner.waiting / busy:.1%} | {learner.plan} |",
+            f"| {size} | {shown(a, 0)} | {shown(b, 0)} | {shown(b / a)} | {learner.waiting / busy:.1%} | {learner.plan} |",
             flush=True,
         )
+        if others:
+            print(f"\ncompiled, {size} px: {shown(others[0] / b)} of ours; ready after {compiling:.0f} s\n")
+
+
+def shown(values: NDArray[np.float64], digits: int = 2) -> str:
+    """Mean and standard deviation."""
+    return f"{values.mean():.{digits}f} ({values.std(ddof=1):.{digits}f})"
 
 
 if __name__ == "__main__":
