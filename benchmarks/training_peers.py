@@ -38,7 +38,7 @@ from typing import Any
 from hardware import hardware
 
 METHODS = ("timm", "timm-small", "fastai", "fastai-small", "ours")
-WORKERS = os.cpu_count() or 1
+WORKERS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 PACE_SECONDS = 10
 
 
@@ -143,6 +143,7 @@ def timm(train: Path, test: Path, seconds: float, seed: int, small: bool) -> dic
 
 
 def fastai(train: Path, test: Path, seconds: float, seed: int, small: bool) -> dict[str, float]:
+    import torch
     from fastai.callback import schedule  # noqa: F401  gives Learner its fit_one_cycle and fit_flat_cos
     from fastai.callback.mixup import MixUp
     from fastai.data.all import DataBlock, parent_label
@@ -199,7 +200,7 @@ def fastai(train: Path, test: Path, seconds: float, seed: int, small: bool) -> d
         if found is None:
             batches = iter(loaders.train)
             found = next(batches)
-        images, labels = found
+        images, labels = (one.as_subclass(torch.Tensor) for one in found)  # as its callback CastToTensor does
         trial.opt.zero_grad()
         trial.loss_func(trial.model(images), labels).backward()
         trial.opt.step()
