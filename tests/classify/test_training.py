@@ -393,11 +393,29 @@ def test_the_fastest_plan_is_measured_and_leaves_the_network_alone():
     before = provenance.digest(network.state_dict())
     settings = tiny("training.precision=auto").resolved()
     plan, rates = fastest_plan(network, settings, Preprocessing(16), torch.device("cpu"), 3)
-    assert set(rates) == {
+    names = {
         f"{precision}, channels {order}" for precision in ("fp32", "bf16") for order in ("last", "first")
     }
     assert str(plan) in rates
+    assert set(rates) <= names
     assert provenance.digest(network.state_dict()) == before
+
+
+def test_a_hopeless_plan_costs_no_whole_batch(monkeypatch):
+    tried = []
+
+    def seconds(learner, images, targets):
+        tried.append((learner.plan, len(images)))
+        return 1.0 if learner.plan.precision == "fp32" else 3.5
+
+    monkeypatch.setattr("classify.learner._seconds", seconds)
+    network = models.create("small-resnet", 3, {"size": 16, "width": 4})
+    settings = tiny("training.precision=auto").resolved()
+    plan, rates = fastest_plan(network, settings, Preprocessing(16), torch.device("cpu"), 3)
+    assert plan == Plan("fp32", True)
+    assert set(rates) == {"fp32, channels last", "fp32, channels first"}
+    assert {count for plan, count in tried if plan.precision == "bf16"} == {2}
+    assert {count for plan, count in tried if plan.precision == "fp32"} == {2, 16}
 
 
 def test_macro_f1_is_over_the_classes_that_occur():
