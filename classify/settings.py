@@ -207,6 +207,12 @@ class EvaluationSettings:
     """How the finished weights are used."""
 
     flip: bool = _key(True, "average over each picture and its mirror image")
+    turn: float = _key(
+        0.0,
+        "degrees: average also over the picture turned so far to either side, at three times the cost",
+        low=0,
+        high=45,
+    )
 
 
 @dataclass(frozen=True)
