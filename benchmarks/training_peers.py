@@ -85,7 +85,7 @@ def timm(train: Path, test: Path, seconds: float, seed: int, small: bool) -> dic
         "input_size": look["input_size"], "batch_size": batch, "use_prefetcher": False, "num_workers": WORKERS,
         "mean": look["mean"], "std": look["std"], "crop_pct": look["crop_pct"], "device": torch.device("cpu"),
     }  # fmt: skip
-    more = {"auto_augment": "rand-m9-mstd0.5-inc1", "re_prob": 0.25, "scale": (0.35, 1.0)} if small else {}
+    more = {"auto_augment": "rand-m9-inc1", "re_prob": 0.25, "scale": (0.35, 1.0)} if small else {}
     loader = create_loader(
         data, is_training=True, color_jitter=0.4, interpolation="random", hflip=0.5, **common, **more
     )

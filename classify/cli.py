@@ -32,7 +32,11 @@ Source = Annotated[
 SettingsFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, a TOML file.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. training.minutes=15."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="One setting, e.g. training.minutes=15; `classify settings` lists them.",
+    ),
 ]
 
 app = typer.Typer(
@@ -123,7 +127,7 @@ def train_command(
     if result.macro_f1 is not None:
         terminal.say(
             f"Kept: epoch {result.best_epoch} of {result.epochs}, macro-F1 {result.macro_f1:.3f} on the validation part: "
-            "the last one that chance alone could set below the highest."
+            "the latest within one standard error of the highest."
         )
     terminal.say(
         f"Saw {result.pictures:,} pictures in {result.seconds / 60:.1f} minutes; {result.waiting:.0%} of the steps' time "
@@ -227,6 +231,20 @@ def models_command(session: Session) -> None:
     session.terminal.say(
         "Take one with --set model.name=NAME; --set model.width=N makes it narrower or wider."
     )
+    session.terminal.say(
+        "Also, as published elsewhere: lite0, timm:NAME and hf:FOLDER_OR_ID, see docs/transfer.md."
+    )
+
+
+@app.command("settings")
+@shared
+def settings_command(session: Session, settings: SettingsFile = None, set_: Overrides = None) -> None:
+    """Print all settings of training with their meaning, as TOML: what --settings and --set take."""
+    from classify.settings import read_settings
+
+    chosen = read_settings(settings, set_ or []).resolved()
+    session.terminal.result(**chosen.to_dict())
+    session.terminal.say(chosen.to_toml().rstrip())
 
 
 @app.command("augmentations")
@@ -246,7 +264,7 @@ def augmentations_command(
     shown = augmentations(source, out, read_settings(settings, set_ or []), draw=labelled_rows_png)
     rows = [row.name for below in shown.rows.values() for row in below]
     session.terminal.result(file=out, rows=rows, pictures=shown.paths)
-    session.terminal.say(f"{len(rows)} rows of {len(shown.paths)} pictures: {out}")
+    session.terminal.say(f"Written: {out}, {len(rows)} rows of {len(shown.paths)} pictures.")
 
 
 @app.command("verify")

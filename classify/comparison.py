@@ -127,11 +127,13 @@ def sentences(rows: Sequence[Mapping[str, Any]], measure: str) -> list[str]:
     others = [row for row in rows if not row["baseline"]]
     known = [row for row in others if row["low"] is not None]
     told = [row for row in known if row["told"]]
-    if others and not known:
+    if not others:
+        said.append("There is nothing yet to compare it with.")
+    elif not known:
         said.append(
             "No difference can be told from noise: that needs two seeds or more of the baseline and of a combination."
         )
-    elif known and not told:
+    elif not told:
         said.append(
             "No difference to the baseline can be told from noise: none has a 95 % interval beyond 0."
         )

@@ -167,6 +167,9 @@ class OptimizerSettings:
     )
 
 
+_LEAST_SIZE = 8
+"""Pixels at which training may begin at the least."""
+
 _LEAST_FIRST_SIZE = 24
 """Pixels below which a picture does not tell what it shows."""
 
@@ -228,7 +231,10 @@ class Settings:
     evaluation: EvaluationSettings = dataclasses.field(default_factory=EvaluationSettings)
 
     def resolved(self) -> Settings:
-        """The same with what is usual filled in where nothing was given: optimiser, its rate and decay, first size."""
+        """The same with what is usual filled in where nothing was given: optimiser, its rate and decay, first size.
+
+        Raises UserError where training would begin with pictures larger than they are.
+        """
         optimizer = self.optimizer
         name = optimizer.name
         if name == "auto":
@@ -243,6 +249,12 @@ class Settings:
         training = self.training
         if training.first_size < 0:
             training = dataclasses.replace(training, first_size=self._usual_first_size())
+        first, full = training.first_size, self.data.size
+        if first and full and not _LEAST_SIZE <= first <= full:
+            raise UserError(
+                f"training.first_size is {first}; it must be from {_LEAST_SIZE} to data.size, which is {full}.",
+                "Correct it, or take 0 for the full size all along.",
+            )
         return dataclasses.replace(self, optimizer=optimizer, training=training)
 
     def _usual_first_size(self) -> int:

@@ -42,9 +42,6 @@ _MEASURING = 0.02
 _SAVE_SECONDS = 20.0
 """Least time between two checkpoints."""
 
-_LEAST_SIZE = 8
-"""Pixels at which training may begin at the least."""
-
 _SAMPLE = 5_000
 _SAMPLE_PIXELS = _SAMPLE * 64**2
 """Most training pictures that a network is prepared with, and most pixels: as floats they are held all at once."""
@@ -142,7 +139,9 @@ class _Run:
         stored = checkpoints.read(folder)
         self.options = begin.options
         network, head = begin.network(data.classes, settings.training.seed)
-        _check_growth(network, settings, begin)
+        if settings.training.first_size:
+            growing = "training.first_size, or 0 for the full size all along"
+            check_size(network, begin.name, settings.training.first_size, growing)
         if begin.source:
             say(f"Starting from {begin.describe(data.classes)}.")
         initial = {name: value.clone() for name, value in network.state_dict().items()}
@@ -232,6 +231,8 @@ class _Run:
 
     def train(self, on_epoch: Callable[[Epoch], None]) -> TrainResult:
         """Epochs until the budget is used or patience is over; see `classify.training.train`."""
+        if self.state.finished:
+            self.say("It had ended already: nothing is left to do.")
         while not self.state.finished:
             epoch = self._epoch()
             if self.group.first:
@@ -345,18 +346,6 @@ class _Run:
             settings=self.settings.to_dict(),
             extra={"epoch": epoch, "val_macro_f1": None if math.isnan(row["macro_f1"]) else row["macro_f1"]},
         )
-
-
-def _check_growth(network: torch.nn.Module, settings: Settings, begin: Start) -> None:
-    """See whether pictures can grow as the settings say. Raises UserError."""
-    first, full = settings.training.first_size, begin.preprocessing.size
-    if first and not _LEAST_SIZE <= first <= full:
-        raise UserError(
-            f"training.first_size is {first}; it must be from {_LEAST_SIZE} to data.size, which is {full}.",
-            "Correct it, or take 0 for the full size all along.",
-        )
-    if first:
-        check_size(network, begin.name, first, "training.first_size, or 0 for the full size all along")
 
 
 def _cache_folder(settings: Settings, side: int, pictures: int, run: Path) -> Path | None:

@@ -15,7 +15,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, get_args
+from typing import IO, TYPE_CHECKING, Any, NoReturn, get_args
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,15 +37,11 @@ class Terminal:
 
     @functools.cached_property
     def _out(self) -> Console:
-        from rich.console import Console
-
-        return Console(highlight=False, emoji=False, soft_wrap=True)
+        return _console(stderr=False)
 
     @functools.cached_property
     def _err(self) -> Console:
-        from rich.console import Console
-
-        return Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+        return _console(stderr=True)
 
     @property
     def human(self) -> bool:
@@ -159,8 +155,7 @@ class Terminal:
             self.go_on()
             self.finish()
         except BrokenPipeError:
-            # The reader of a pipe has gone: nothing is wrong, but Python must not flush into it at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _into_nothing(sys.stdout)
             raise SystemExit(0) from None
         except (Exception, KeyboardInterrupt) as error:
             self.fail(error)
@@ -201,6 +196,24 @@ class Terminal:
         if remedy:
             self._err.print(f"  {printable(remedy)}", markup=False)
         raise SystemExit(code)
+
+
+def _console(stderr: bool) -> Console:
+    """A console that prints texts as they are. Where the reader of its pipe goes, as `head` does, the work still goes on:
+    results are more than what is printed.
+    """
+    from rich.console import Console
+
+    class Lasting(Console):
+        def on_broken_pipe(self) -> None:
+            _into_nothing(self.file)
+
+    return Lasting(stderr=stderr, highlight=False, emoji=False, soft_wrap=True)
+
+
+def _into_nothing(stream: IO[str]) -> None:
+    """Let what is still written to a stream vanish; Python flushes into it at exit, too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _cell(value: object) -> str:

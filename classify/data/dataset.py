@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _NAMED = 5
 
+_TELLING = 50
+"""Pictures below which a validation part is too small to choose by: the standard error is then 5 to 7 points."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -244,6 +247,11 @@ def _class_notes(labels: Sequence[str], held: NDArray[np.bool_], classes: Sequen
     inside = Counter(label for label, out in zip(labels, held, strict=True) if not out)
     outside = Counter(label for label, out in zip(labels, held, strict=True) if out)
     single = [name for name in classes if inside[name] == 1]
+    if 0 < held.sum() < _TELLING:
+        notes.append(
+            f"The validation part has {int(held.sum())} pictures: its scores say little, in whole steps of "
+            f"{1 / held.sum():.0%} of accuracy."
+        )
     if single:
         notes.append(f"Only one picture to learn from: {', '.join(single)}.")
     blind = [name for name in classes if not outside[name]]

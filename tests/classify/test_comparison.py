@@ -81,6 +81,7 @@ def test_a_missing_baseline_leaves_the_differences_out():
         ([cells(0.4, 0.5), cells(0.6, 0.701), cells(0.4, 0.2)], "Of 2 comparisons without any real difference"),
         ([cells(0.4, test=0.5)], "by validation"),
         ([{}], "No cell is finished."),
+        ([cells(0.5)], "There is nothing yet to compare it with."),
     ],
 )  # fmt: skip
 def test_sentences(results, words):

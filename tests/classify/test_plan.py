@@ -132,6 +132,12 @@ def test_a_wrong_plan_says_what_is_wrong(plan_of, text, message):
     assert "plan.toml" in caught.value.message or "none.toml" in caught.value.message
 
 
+def test_values_that_do_not_go_together_are_told_before_anything_runs(plan_of):
+    plan = plan_of("[base]\ndata.size = 16\n[factors]\ntraining.first_size = [8, 200]\n")
+    with pytest.raises(UserError, match="first_size is 200; it must be from 8 to"):
+        plan.combinations()
+
+
 def test_a_plan_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         read_plan(tmp_path / "none.toml")

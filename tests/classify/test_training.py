@@ -90,6 +90,7 @@ def test_a_run_learns_and_leaves_all_its_files(shapes, tmp_path):
     with (out / "history.csv").open() as file:
         assert [int(row["epoch"]) for row in csv.DictReader(file)] == list(range(1, 13))
     assert any("Held out 6 of 64" in text for text in said)
+    assert any("has 6 pictures: its scores say little, in whole steps of 17%" in text for text in said)
 
 
 def test_the_same_seed_gives_the_same_bytes(shapes, tmp_path):

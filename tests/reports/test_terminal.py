@@ -123,3 +123,26 @@ def test_nobody_to_ask_means_no(monkeypatch):
 )
 def test_sizes_in_words(size, words):
     assert size_in_words(size) == words
+
+
+def test_work_goes_on_where_the_reader_of_the_pipe_has_gone(tmp_path):
+    program = """
+import pathlib, sys
+from reports.terminal import Terminal
+with Terminal().guard() as terminal:
+    for number in range(2000):
+        terminal.say("a line that fills the pipe, and another one, and another one")
+    terminal.table(["number"], [(1,)])
+    pathlib.Path("written").touch()
+"""
+    (tmp_path / "program.py").write_text(program)
+    with subprocess.Popen(
+        [sys.executable, "-m", "program"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+    assert (tmp_path / "written").exists()
