@@ -1,9 +1,12 @@
 import dataclasses
+import json
 import tomllib
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from classify.cli import app
 from classify.settings import Settings, read_settings
 from curate.errors import UserError
 
@@ -141,3 +144,18 @@ def test_training_begins_with_small_pictures_where_that_is_known_to_work(more, s
     settings = read_settings(None, more)
     assert settings.resolved().training.first_size == size
     assert settings.resolved().resolved() == settings.resolved()
+
+
+def test_the_command_prints_what_a_run_would_use_and_takes_it_back(tmp_path):
+    def run(*arguments):
+        return CliRunner().invoke(app, ["settings", *map(str, arguments)])
+
+    done = run("--set", "model.name=resnet18")
+    assert done.exit_code == 0
+    assert 'name = "muon"  # ' in done.stdout
+    (tmp_path / "own.toml").write_text(done.stdout, encoding="utf-8")
+    assert run("--settings", tmp_path / "own.toml").stdout == done.stdout
+    assert json.loads(run("--json").stdout)["training"]["first_size"] == 32
+    done = run("--set", "training.first_size=200")
+    assert done.exit_code == 2
+    assert "from 8 to data.size, which is 64" in done.stderr

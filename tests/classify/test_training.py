@@ -153,6 +153,16 @@ def test_a_killed_run_goes_on_to_the_same_bytes(shapes, tmp_path):
     assert again.macro_f1 == result.macro_f1
 
 
+def test_a_finished_run_that_is_resumed_says_so_and_stays(shapes, tmp_path):
+    said = []
+    train(shapes, tmp_path / "run", tiny("training.epochs=1"), workers=1)
+    before = (tmp_path / "run" / "last.safetensors").read_bytes()
+    result = train(shapes, tmp_path / "run", resume=True, workers=1, say=said.append)
+    assert said[-1] == "It had ended already: nothing is left to do."
+    assert result.epochs == 1
+    assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
+
+
 def test_minutes_end_the_run_with_the_schedule_done(shapes, tmp_path):
     epochs = []
     start = time.monotonic()
