@@ -170,8 +170,8 @@ class OptimizerSettings:
 _LEAST_SIZE = 8
 """Pixels at which training may begin at the least."""
 
-_LEAST_FIRST_SIZE = 24
-"""Pixels below which a picture does not tell what it shows."""
+_LEAST_USUAL_SIZE = 24
+"""Pixels below which training does not begin by itself: such a picture hardly tells what it shows."""
 
 _USUAL = {"adamw": (0.002, 0.05), "sgd": (0.1, 5e-4), "muon": (0.003, 0.05)}
 """Learning rate and weight decay of each optimiser."""
@@ -261,7 +261,7 @@ class Settings:
         from classify.models import takes_any_size
 
         half = self.data.size // 16 * 8
-        small = half < _LEAST_FIRST_SIZE or bool(self.model.weights) or not takes_any_size(self.model.name)
+        small = half < _LEAST_USUAL_SIZE or bool(self.model.weights) or not takes_any_size(self.model.name)
         return 0 if small else half
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
