@@ -4,6 +4,7 @@ import classify
 classify.train("pictures", out="run")
 result = classify.evaluate("test", "run/best.safetensors")
 result.predictions, result.metrics
+classify.answer(["new.png", "folder"], "run/best.safetensors", top=3)
 """
 
 from __future__ import annotations
@@ -11,13 +12,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from classify.answers import answer
     from classify.evaluation import evaluate
     from classify.training import train
     from classify.verification import verify
 
-__all__ = ["evaluate", "train", "verify"]
+__all__ = ["answer", "evaluate", "train", "verify"]
 
-_HOMES = {"evaluate": "classify.evaluation", "train": "classify.training", "verify": "classify.verification"}
+_HOMES = {
+    "answer": "classify.answers",
+    "evaluate": "classify.evaluation",
+    "train": "classify.training",
+    "verify": "classify.verification",
+}
 
 
 def __getattr__(name: str) -> Any:

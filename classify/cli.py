@@ -6,6 +6,7 @@ Nothing heavy is imported before a command runs, so that `--help` answers at onc
 from __future__ import annotations
 
 import dataclasses
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -172,6 +173,56 @@ def evaluate_command(
             say=terminal.say,
         )
     terminal.result(**result.metrics)
+
+
+class Format(StrEnum):
+    """What `predict` prints."""
+
+    table = "table"
+    csv = "csv"
+    jsonl = "jsonl"
+
+
+@app.command("predict")
+@shared
+def predict_command(
+    session: Session,
+    weights: Annotated[
+        Path, typer.Argument(metavar="WEIGHTS", help="The weights file, e.g. RUN/best.safetensors.")
+    ],
+    pictures: Annotated[
+        list[str],
+        typer.Argument(metavar="PICTURES", help="Files and folders; `-` reads their names, one a line."),
+    ],
+    top: Annotated[int, typer.Option(metavar="K", min=1, help="How many classes are named for each.")] = 3,
+    printed: Annotated[Format, typer.Option("--format", help="What is printed.")] = Format.table,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write it to a file, as its ending says: .csv or .jsonl."),
+    ] = None,
+    workers: Workers = None,
+) -> None:
+    """Name the most probable classes of pictures."""
+    from classify import answers
+    from classify.weights import write_whole
+
+    terminal = session.terminal
+    writers = {"csv": answers.as_csv, "jsonl": answers.as_json_lines}
+    if out is not None and out.suffix[1:] not in writers:
+        raise UserError(f"{out}: ends neither in .csv nor in .jsonl.", "Give such a name with --out.")
+    given = [name for word in pictures for name in (terminal.names() if word == "-" else [word])]
+    with terminal.progress("Predicting") as progress:
+        found = answers.answer(given, weights, top=top, workers=workers, progress=progress)
+    terminal.result(pictures=answers.as_records(found))
+    if out is not None:
+        write_whole(out, writers[out.suffix[1:]](found).encode())
+        terminal.say(f"Written: {out}, {len(found)} pictures.")
+    elif printed is not Format.table:
+        terminal.text(writers[printed.value](found))
+    else:
+        terminal.table(["picture", "class", "probability", "next"], answers.as_rows(found))
+    if faults := int((found.fault != "").sum()):
+        terminal.warn(f"{faults} of {len(found)} files cannot be read.")
 
 
 @app.command("sweep")

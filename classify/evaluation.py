@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classify.matching import LabelledPictures, listed
-from classify.prediction import PROBABILITY, predict
+from classify.prediction import PROBABILITY, default_device, predict
 from curate.engine import Progress, silent
 from curate.errors import UserError
 from curate.tables import path_to_text
@@ -81,7 +81,7 @@ def evaluate(
     """
     from classify import weights as weights_file
 
-    classifier = weights_file.load(weights, device or _default_device())
+    classifier = weights_file.load(weights, device or default_device())
     found = LabelledPictures.open(folder, classifier.classes)
     place = Path(out) if out is not None else Path(weights).absolute().parent / "evaluation"
     lines: list[str] = []
@@ -193,12 +193,6 @@ def _most_confused(matrix: NDArray[np.int64], names: Sequence[str]) -> list[dict
 
 
 # From a folder to its scores ------------------------------------------------------------------------------------
-
-
-def _default_device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _predict(

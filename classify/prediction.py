@@ -29,6 +29,13 @@ PROBABILITY = "p:"
 """A probability's column is this and the class's name."""
 
 
+def default_device() -> str:
+    """Where pictures are classified when nobody says otherwise: torch's name of a GPU, or of the processor."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def read_picture(item: Item, preprocessing: Preprocessing) -> NDArray[np.uint8]:
     """A file, bytes or array as the network's input: uint8 (size, size, 3), decoded as in training.
 

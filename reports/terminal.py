@@ -58,6 +58,17 @@ class Terminal:
         for text, style in lines:
             self.say(text, style=style)
 
+    def text(self, text: str) -> None:
+        """Lines for programs on stdout, as they are: what was asked for, so in quiet mode too; not in JSON mode."""
+        if not self.json:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+    @staticmethod
+    def names() -> list[str]:
+        """Names of files from stdin, one a line, of whatever bytes."""
+        return [os.fsdecode(line) for line in sys.stdin.buffer.read().splitlines() if line]
+
     def warn(self, text: str) -> None:
         """A line for a person about something unexpected, on stderr."""
         if not self.quiet:
