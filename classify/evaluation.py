@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from classify.matching import LabelledPictures, listed
+from classify.matching import LabelledPictures, counted, listed
 from classify.prediction import PROBABILITY, default_device, predict
 from curate.engine import Progress, silent
 from curate.errors import UserError
@@ -242,7 +242,8 @@ def _judge(
     scores = measure(predictions, classes)
     report = classification_report(predictions["label"].tolist(), predictions["prediction"].tolist())
     tell(
-        f"\n{len(predictions):,} pictures of {len(scores['per_class'])} classes in {found.root}, by {weights}\n"
+        f"\n{counted(len(predictions), 'picture', 'pictures')} of {counted(len(scores['per_class']), 'class', 'classes')} in "
+        f"{found.root}, by {weights}\n"
     )
     tell(report)
     for line in summary(scores, classes):

@@ -135,7 +135,7 @@ class LabelledPictures:
         if not names:
             raise UserError(
                 f"{root}: holds no class folders"
-                + (f", only {_number(loose, 'file', 'files')}." if loose else "; it is empty."),
+                + (f", only {counted(loose, 'file', 'files')}." if loose else "; it is empty."),
                 f"Put the test pictures into one folder a class, FOLDER/CLASS/picture.png; the weights know "
                 f"{listed(sorted(classes))}.",
             )
@@ -176,24 +176,24 @@ class LabelledPictures:
         if plain:
             count = sum(folder in set(plain) for folder in self.folders)
             sentences.append(
-                f"{_number(len(plain), f'{noun} is', f'{noun}s are')} no class of these weights: {listed(plain)}. "
-                f"{_number(count, 'file there is', 'files there are')} not scored.{_closest(plain, match.missing)}"
+                f"{counted(len(plain), f'{noun} is', f'{noun}s are')} no class of these weights: {listed(plain)}. "
+                f"{counted(count, 'file there is', 'files there are')} not scored.{_closest(plain, match.missing)}"
             )
         if match.missing:
             sentences.append(
-                f"{_number(len(match.missing), 'class has', 'classes have')} no {noun}: {listed(match.missing)}."
+                f"{counted(len(match.missing), 'class has', 'classes have')} no {noun}: {listed(match.missing)}."
             )
         if self.empty:
             sentences.append(
-                f"{_number(len(self.empty), 'folder is', 'folders are')} empty: {listed(self.empty)}."
+                f"{counted(len(self.empty), 'folder is', 'folders are')} empty: {listed(self.empty)}."
             )
         if self.loose:
             sentences.append(
-                f"{_number(self.loose, 'file lies', 'files lie')} outside the class folders: not scored."
+                f"{counted(self.loose, 'file lies', 'files lie')} outside the class folders: not scored."
             )
         if self.hidden:
             sentences.append(
-                f"{_number(self.hidden, 'hidden file or folder was', 'hidden files or folders were')} left out."
+                f"{counted(self.hidden, 'hidden file or folder was', 'hidden files or folders were')} left out."
             )
         return sentences
 
@@ -275,5 +275,6 @@ def listed(names: Sequence[str]) -> str:
     return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN:,} more"
 
 
-def _number(count: int, one: str, many: str) -> str:
+def counted(count: int, one: str, many: str) -> str:
+    """A number with its noun, in the singular for one."""
     return f"{count:,} {one if count == 1 else many}"
