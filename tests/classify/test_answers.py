@@ -81,7 +81,8 @@ def test_more_classes_than_there_are_and_files_that_cannot_be_read(file, place):
 
 
 def run(*arguments: object, given: str = "") -> tuple[int, str, str]:
-    done = CliRunner().invoke(app, ["predict", *map(str, arguments)], input=given)
+    # Wide, so that no path is folded.
+    done = CliRunner().invoke(app, ["predict", *map(str, arguments)], input=given, env={"COLUMNS": "500"})
     return done.exit_code, done.stdout, done.stderr
 
 
