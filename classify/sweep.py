@@ -1,6 +1,6 @@
 """Experiments by plan: train each combination with each seed, go on after a kill, and compare.
 
-The plan is `classify.plan`'s, a cell `classify.cells`'s, the figures `classify.comparison`'s.
+The plan is `classify.plan`'s, a cell `classify.cells`'s, the figures `classify.sweep_results`'s.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _NAME = 44
 
 
 def sweep_page(content: Mapping[str, Any]) -> str:
-    """The HTML of a sweep from what its `results.json` holds (see `classify.comparison`)."""
+    """The HTML of a sweep from what its `results.json` holds (see `classify.sweep_results`)."""
     page: str = (
         environment()
         .get_template("sweep.html.j2")

@@ -516,7 +516,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, folder, weights_file, monke
         if len(calls) == 3:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("classify.evaluation.os.fsync", fsync)
+    monkeypatch.setattr("classify.outputs.os.fsync", fsync)
     text = refused(tmp_path, folder, weights_file, out=out)
     assert "No space left on device" in text
     assert "Make room" in text

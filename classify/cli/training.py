@@ -1,85 +1,15 @@
-"""The `classify` command: arguments in, calls out.
-
-Nothing heavy is imported before a command runs, so that `--help` answers at once.
-"""
+"""The commands that learn, and that prepare or check learning."""
 
 from __future__ import annotations
 
 import dataclasses
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from classify.cli.session import EpochLines, Overrides, Session, SettingsFile, Source, Workers, shared
 from curate.errors import UserError
-from reports.terminal import Terminal, command
-
-if TYPE_CHECKING:
-    from classify.history import Epoch
-
-Workers = Annotated[
-    int | None,
-    typer.Option("--workers", metavar="N", min=1, help="Processes that decode [default: one a processor]."),
-]
-
-Source = Annotated[
-    Path,
-    typer.Argument(
-        metavar="SOURCE",
-        help="Class folders, a curate workspace, a CSV file, or a data set's own files: see docs/data.md.",
-    ),
-]
-SettingsFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Settings, a TOML file.")]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="One setting, e.g. training.minutes=15; `classify settings` lists them.",
-    ),
-]
-
-app = typer.Typer(
-    name="classify",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help="Train a classifier on a folder of pictures, from scratch, and judge it honestly.",
-)
-
-
-@dataclasses.dataclass(frozen=True)
-class Session:
-    """What every command is given: the terminal to talk to."""
-
-    terminal: Terminal
-    json: bool
-    quiet: bool
-
-
-def common(
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
-) -> None:
-    """The options that all commands share."""
-
-
-shared = command(common, Session)
-
-
-class _Lines:
-    """A line for the first epoch, the last, and one each fortieth of the budget between: a long run stays readable."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        self.terminal = terminal
-        self.next = 0.0
-
-    def __call__(self, epoch: Epoch) -> None:
-        if epoch.used >= self.next or epoch.used >= 1:
-            self.terminal.say(str(epoch))
-            self.next = epoch.used + 0.025
 
 
 def _run_name(source: Path) -> str:
@@ -90,7 +20,6 @@ def _run_name(source: Path) -> str:
     return name
 
 
-@app.command("train")
 @shared
 def train_command(
     session: Session,
@@ -120,7 +49,7 @@ def train_command(
             chosen,
             resume=resume,
             workers=workers,
-            on_epoch=_Lines(terminal),
+            on_epoch=EpochLines(terminal),
             say=terminal.say,
             progress=progress,
         )
@@ -138,94 +67,6 @@ def train_command(
     terminal.say(f"Next: classify evaluate TEST {result.best}")
 
 
-@app.command("evaluate")
-@shared
-def evaluate_command(
-    session: Session,
-    folder: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FOLDER", help="Class folders, or a data set's own files, with the test pictures."
-        ),
-    ],
-    weights: Annotated[
-        Path, typer.Argument(metavar="WEIGHTS", help="The weights file, e.g. RUN/best.safetensors.")
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where the results go [default: evaluation, beside WEIGHTS]."),
-    ] = None,
-    workers: Workers = None,
-) -> None:
-    """Print scikit-learn's classification report of a test folder, and write predictions, metrics and confusion."""
-    from classify.evaluation import evaluate
-    from reports.confusion import confusion_matrix_png
-
-    terminal = session.terminal
-    with terminal.progress("Predicting") as progress:
-        result = evaluate(
-            folder,
-            weights,
-            out=out,
-            draw=confusion_matrix_png,
-            workers=workers,
-            progress=progress,
-            say=terminal.say,
-        )
-    terminal.result(**result.metrics)
-
-
-class Format(StrEnum):
-    """What `predict` prints."""
-
-    table = "table"
-    csv = "csv"
-    jsonl = "jsonl"
-
-
-@app.command("predict")
-@shared
-def predict_command(
-    session: Session,
-    weights: Annotated[
-        Path, typer.Argument(metavar="WEIGHTS", help="The weights file, e.g. RUN/best.safetensors.")
-    ],
-    pictures: Annotated[
-        list[str],
-        typer.Argument(metavar="PICTURES", help="Files and folders; `-` reads their names, one a line."),
-    ],
-    top: Annotated[int, typer.Option(metavar="K", min=1, help="How many classes are named for each.")] = 3,
-    printed: Annotated[Format, typer.Option("--format", help="What is printed.")] = Format.table,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write it to a file, as its ending says: .csv or .jsonl."),
-    ] = None,
-    workers: Workers = None,
-) -> None:
-    """Name the most probable classes of pictures."""
-    from classify import answers
-    from classify.weights import write_whole
-
-    terminal = session.terminal
-    writers = {"csv": answers.as_csv, "jsonl": answers.as_json_lines}
-    if out is not None and out.suffix[1:] not in writers:
-        raise UserError(f"{out}: ends neither in .csv nor in .jsonl.", "Give such a name with --out.")
-    given = [name for word in pictures for name in (terminal.names() if word == "-" else [word])]
-    with terminal.progress("Predicting") as progress:
-        found = answers.answer(given, weights, top=top, workers=workers, progress=progress)
-    terminal.result(pictures=answers.as_records(found))
-    if out is not None:
-        write_whole(out, writers[out.suffix[1:]](found).encode())
-        terminal.say(f"Written: {out}, {len(found)} pictures.")
-    elif printed is not Format.table:
-        terminal.text(writers[printed.value](found))
-    else:
-        terminal.table(["picture", "class", "probability", "next"], answers.as_rows(found))
-    if faults := int((found.fault != "").sum()):
-        terminal.warn(f"{faults} of {len(found)} files cannot be read.")
-
-
-@app.command("sweep")
 @shared
 def sweep_command(
     session: Session,
@@ -239,8 +80,8 @@ def sweep_command(
 
     The same command goes on after a kill or a changed plan: what is finished is not run again.
     """
-    from classify.comparison import FIGURES, table
     from classify.sweep import sweep
+    from classify.sweep_results import FIGURES, table
     from reports.sweep import sweep_page
 
     terminal = session.terminal
@@ -267,7 +108,6 @@ def sweep_command(
         )
 
 
-@app.command("models")
 @shared
 def models_command(session: Session) -> None:
     """List the networks: name, what it is, number of weights at 64 px and 10 classes."""
@@ -287,7 +127,6 @@ def models_command(session: Session) -> None:
     )
 
 
-@app.command("settings")
 @shared
 def settings_command(session: Session, settings: SettingsFile = None, set_: Overrides = None) -> None:
     """Print all settings of training with their meaning, as TOML: what --settings and --set take."""
@@ -298,7 +137,6 @@ def settings_command(session: Session, settings: SettingsFile = None, set_: Over
     session.terminal.say(chosen.to_toml().rstrip())
 
 
-@app.command("augmentations")
 @shared
 def augmentations_command(
     session: Session,
@@ -318,7 +156,6 @@ def augmentations_command(
     session.terminal.say(f"Written: {out}, {len(rows)} rows of {len(shown.paths)} pictures.")
 
 
-@app.command("verify")
 @shared
 def verify_command(
     session: Session,
@@ -347,7 +184,7 @@ def verify_command(
             retrain=retrain,
             workers=workers,
             on_check=lambda check: terminal.say(str(check), style="red" if check.outcome == BAD else None),
-            on_epoch=_Lines(terminal),
+            on_epoch=EpochLines(terminal),
             progress=progress,
         )
     terminal.result(**dataclasses.asdict(result), verified=not result.bad)
@@ -356,12 +193,3 @@ def verify_command(
             f"{run}: {len(result.bad)} of {len(result.checks)} checks failed: {', '.join(result.bad)}.",
             "docs/provenance.md says what each check shows.",
         )
-
-
-def main() -> None:
-    """The console script `classify`."""
-    app()
-
-
-if __name__ == "__main__":
-    main()

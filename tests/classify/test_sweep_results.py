@@ -7,7 +7,7 @@ import json
 import pytest
 from scipy.stats import ttest_rel
 
-from classify.comparison import FIGURES, paired, sentences, summarise, table, to_csv, to_json, to_markdown
+from classify.sweep_results import FIGURES, paired, sentences, summarise, table, to_csv, to_json, to_markdown
 
 
 def cells(*values, test=None):
