@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from classify import checkpoints, models, provenance, weights
+from classify import checkpoints, fingerprints, models, provenance, weights
 from classify.data.cache import fits
 from classify.data.dataset import Dataset, Part, read_dataset
+from classify.data.prints import resolved
 from classify.data.sampling import draw_epoch
 from classify.data.sources import find_source
 from classify.distributed import Group, join
@@ -81,7 +82,7 @@ def train(
 
     It starts from random weights, or from what `model.weights` names. `resume` goes on with the run in `out`, with its
     own settings. `workers` are processes that decode, `progress` follows them; `say` gets sentences. Writes
-    best.safetensors, last.safetensors, history.csv, settings.toml, provenance.json, files.csv and
+    best.safetensors, last.safetensors, history.csv, settings.toml, provenance.json, files.csv, fingerprints.parquet and
     checkpoint.safetensors. Raises UserError for whatever the user can mend.
     """
     start = time.monotonic()
@@ -105,6 +106,7 @@ def train(
             workers=workers,
             progress=progress,
             folder=_cache_folder(settings, begin.preprocessing.size, len(found.items), run),
+            prints=_prints(settings, run, len(found.items)) if group.first else "none",
         )
         for note in data.notes:
             say(note)
@@ -161,6 +163,8 @@ class _Run:
             session.begin(
                 initial, self.options, settings, data, str(plan), device, begin.describe(data.classes)
             )
+        if data.seen:
+            write_whole(folder / fingerprints.NAME, fingerprints.pack(data.seen))
         self.clock = start - self.state.elapsed
         self.saved = time.monotonic()
         self.best: dict[str, torch.Tensor] | None = None
@@ -344,7 +348,11 @@ class _Run:
             classes=self.data.classes,
             preprocessing=self.preprocessing,
             settings=self.settings.to_dict(),
-            extra={"epoch": epoch, "val_macro_f1": None if math.isnan(row["macro_f1"]) else row["macro_f1"]},
+            extra={
+                "epoch": epoch,
+                "val_macro_f1": None if math.isnan(row["macro_f1"]) else row["macro_f1"],
+                "data_sha256": self.data.fingerprint,
+            },
         )
 
 
@@ -352,6 +360,12 @@ def _cache_folder(settings: Settings, side: int, pictures: int, run: Path) -> Pa
     """Where the decoded pictures are to lie on disk; None for memory."""
     where = settings.data.cache
     return run if where == "disk" or (where == "auto" and not fits(pictures, side)) else None
+
+
+def _prints(settings: Settings, run: Path, pictures: int) -> str:
+    """What is kept to know the pictures by; nothing where a run that goes on has it."""
+    kept = all((run / name).exists() for name in (fingerprints.NAME, checkpoints.NAME))
+    return "none" if kept else resolved(settings.data.fingerprints, pictures)
 
 
 def chosen_device(settings: Settings) -> torch.device:

@@ -26,6 +26,9 @@ def evaluate_command(
         Path | None,
         typer.Option(metavar="DIR", help="Where the results go [default: evaluation, beside WEIGHTS]."),
     ] = None,
+    leaks: Annotated[
+        bool, typer.Option("--leaks/--no-leaks", help="Look for test pictures that are in the training set.")
+    ] = True,
     workers: Workers = None,
 ) -> None:
     """Print scikit-learn's classification report of a test folder, and write predictions, metrics and confusion."""
@@ -39,6 +42,7 @@ def evaluate_command(
             weights,
             out=out,
             draw=confusion_matrix_png,
+            leaks=leaks,
             workers=workers,
             progress=progress,
             say=terminal.say,

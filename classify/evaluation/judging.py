@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from classify.evaluation.leaks import Leaks, find_leaks
 from classify.evaluation.scores import classification_report, measure, summary
 from classify.matching import LabelledPictures, counted, listed
 from classify.outputs import output_folder, write_all
@@ -54,6 +55,7 @@ def evaluate(
     *,
     out: str | Path | None = None,
     draw: Draw | None = None,
+    leaks: bool = True,
     device: str | None = None,
     workers: int | None = None,
     progress: Progress = silent,
@@ -65,7 +67,7 @@ def evaluate(
     Folders, or labels, are matched to classes by name; what does not match is said and left out of the scores. Writes
     `metrics.json`, `predictions.parquet`, `confusion_matrix.csv`, `report.txt` and, where `draw` (a confusion matrix
     and its classes to a PNG's bytes) is given, `confusion_matrix.png` to `out`, by default the folder `evaluation`
-    beside the weights. `device` is one of torch's, by default cuda where there is one. `say` is given each line for a
+    beside the weights. With `leaks` it looks which test pictures are in the training set (docs/leaks.md). `device` is one of torch's, by default cuda where there is one. `say` is given each line for a
     person. Raises UserError where the folder, the weights or `out` will not do.
     """
     from classify import weights as weights_file
@@ -85,6 +87,11 @@ def evaluate(
             tell(note)
         table = _predict(found, classifier, workers, progress)
         predictions, metrics, report = _judge(table, found, classifier.classes, Path(weights), tell)
+        if leaks:
+            seen = _leaks(table, found, classifier, Path(weights), workers, progress)
+            metrics["leaks"] = seen.measure(predictions, classifier.classes)
+            for line in seen.sentences(metrics["leaks"], metrics):
+                tell(line)
         files = _files(predictions, metrics, lines, draw)
         write_all(place, files)
     if say is not None:
@@ -167,6 +174,27 @@ def _judge(
         "scikit_learn": sklearn.__version__,
     }
     return predictions, metrics, report
+
+
+def _leaks(
+    table: pd.DataFrame,
+    found: LabelledPictures,
+    classifier: Classifier,
+    weights: Path,
+    workers: int | None,
+    progress: Progress,
+) -> Leaks:
+    """Which of the scored pictures, in the order of the predictions, are in the training set."""
+    rows = np.flatnonzero((table["reason"] == "") & (table["label"] != ""))
+    return find_leaks(
+        [found.items[row] for row in rows],
+        table["path"].iloc[rows].tolist(),
+        table["label"].iloc[rows].tolist(),
+        weights,
+        classifier,
+        workers=workers,
+        progress=progress,
+    )
 
 
 def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:
