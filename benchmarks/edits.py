@@ -14,24 +14,24 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 Edit = Callable[[Image.Image, np.random.Generator], Image.Image]
 
 
-def copy_of(image: Image.Image, kind: str, rng: np.random.Generator) -> tuple[bytes, str]:
-    """The bytes of an edited copy and the ending of its name; `kind` is one of `KINDS`."""
+def copy_of(image: Image.Image, kind: str, rng: np.random.Generator) -> bytes:
+    """The encoded bytes of an edited copy; `kind` is one of `KINDS`."""
     if kind == "exif_turn":
         exif = Image.Exif()
         exif[0x0112] = int(rng.choice([3, 6, 8]))
-        return _encoded(image, "JPEG", quality=int(rng.integers(75, 96)), exif=exif), ".jpg"
+        return _encoded(image, "JPEG", quality=int(rng.integers(75, 96)), exif=exif)
     if kind == "palette_gif":
-        return _encoded(image.quantize(int(rng.choice([32, 64, 128, 256]))), "GIF"), ".gif"
+        return _encoded(image.quantize(int(rng.choice([32, 64, 128, 256]))), "GIF")
     if kind.startswith("reencode_webp"):
-        return _encoded(image, "WEBP", quality=int(rng.integers(30, 70))), ".webp"
+        return _encoded(image, "WEBP", quality=int(rng.integers(30, 70)))
     if kind.startswith("reencode_jpeg"):
         middle = int(kind.removeprefix("reencode_jpeg"))
         quality = int(rng.integers(max(8, middle - 10), middle + 11))
-        return _encoded(image, "JPEG", quality=quality), ".jpg"
+        return _encoded(image, "JPEG", quality=quality)
     edited = EDITS[kind](image, rng)
     if rng.random() < 0.5:
-        return _encoded(edited, "PNG"), ".png"
-    return _encoded(edited, "JPEG", quality=int(rng.integers(70, 96))), ".jpg"
+        return _encoded(edited, "PNG")
+    return _encoded(edited, "JPEG", quality=int(rng.integers(70, 96)))
 
 
 def _encoded(image: Image.Image, form: str, **options: object) -> bytes:
