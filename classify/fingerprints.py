@@ -15,7 +15,7 @@ from pathlib import Path
 
 from classify.data.dataset import Seen, fingerprint
 from classify.weights import Classifier
-from curate.lookalikes import Print
+from curate.lookalikes import Print, told_apart
 
 NAME = "fingerprints.parquet"
 
@@ -37,7 +37,7 @@ class Known:
     @property
     def copies(self) -> bool:
         """Whether edited copies can be told, and not the same bytes and pixels alone."""
-        return any(one.print.copy for one in self.seen)
+        return any(told_apart(one.print) for one in self.seen)
 
 
 def pack(seen: Sequence[Seen]) -> bytes:

@@ -31,7 +31,10 @@ SIDE = 192
 """Longer side of the copy, pixels: local features are looked for at that size."""
 
 LEAST_SIDE = 48
-"""Pictures whose longer side is below this, pixels, are compared by bytes and pixels alone: there is too little to see."""
+"""Two pictures whose longer sides are both below this, pixels, are compared by bytes and pixels alone.
+
+At 28 px digits cannot be told from each other; but a picture may well be a small copy of a large one.
+"""
 
 KINDS = ("bytes", "pixels", "near")
 """How one picture can be another: equal bytes, equal decoded pixels, an edited copy. From the surest on."""
@@ -39,7 +42,7 @@ KINDS = ("bytes", "pixels", "near")
 THRESHOLD = 0.87
 """Score from which two pictures count as one, as in `curate dedup`."""
 
-_QUALITY = 60
+_QUALITY = 85
 _KEPT = 128
 
 Key = TypeVar("Key")
@@ -50,7 +53,7 @@ class Print:
     """What is kept of a picture.
 
     `content` SHA-256 of its bytes, `pixels` SHA-256 of the decoded RGB picture and its size, both 32 bytes; `copy` a WebP
-    of at most `SIDE` pixels, empty where none is wanted or the picture is smaller than `LEAST_SIDE`.
+    of at most `SIDE` pixels, empty where none is wanted.
     """
 
     content: bytes
@@ -80,8 +83,7 @@ def take(image: Image.Image, data: bytes, copy: bool = True) -> Print:
     """The print of an RGB picture (see `curate.images.to_rgb`) and of the bytes `data` that it was decoded from."""
     sha = hashlib.sha256(f"{image.width}x{image.height}:".encode())
     sha.update(image.tobytes())
-    wanted = copy and max(image.size) >= LEAST_SIDE
-    return Print(hashlib.sha256(data).digest(), sha.digest(), _small(image) if wanted else b"")
+    return Print(hashlib.sha256(data).digest(), sha.digest(), _small(image) if copy else b"")
 
 
 def _small(image: Image.Image) -> bytes:
@@ -94,6 +96,13 @@ def _small(image: Image.Image) -> bytes:
     stream = io.BytesIO()
     image.save(stream, "WEBP", quality=_QUALITY, method=2)
     return stream.getvalue()
+
+
+def told_apart(one: Print) -> bool:
+    """Whether edited copies of a picture can be known by its print, however small they are."""
+    from PIL import Image
+
+    return bool(one.copy) and max(Image.open(io.BytesIO(one.copy), formats=["WEBP"]).size) >= LEAST_SIDE
 
 
 def compare(
@@ -178,7 +187,7 @@ def _near(
     from curate.duplicates.compare import LOW_INFORMATION, candidates, findings
 
     rows = [row for row, first in enumerate(lead.tolist()) if row == first and prints[row].copy]
-    if not rows or rows[0] >= count:
+    if not rows or rows[0] >= count or not any(told_apart(prints[row]) for row in rows):
         return {}
     found = [
         one
@@ -193,7 +202,10 @@ def _near(
         return {}
     pictures = [_picture(one) for one in found]
     questions, _ = candidates(np.stack([one.hashes for one in found]), pictures, workers)
-    questions = [one for one in questions if rows[one.a] < count]  # a < b, and the first `count` come first
+    large = [told_apart(prints[row]) for row in rows]
+    questions = [  # a < b, and the first `count` come first
+        one for one in questions if rows[one.a] < count and (large[one.a] or large[one.b])
+    ]
     judged = findings(questions, pictures, workers, progress)
     doubtful = [
         (one, tuple((prints[rows[i]].copy, _box(pictures[i])) for i in (one.a, one.b)))

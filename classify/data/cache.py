@@ -67,8 +67,8 @@ def read_pictures(
 ) -> Pictures:
     """Read and decode `items` in worker processes; what is no picture is skipped and named.
 
-    `prints` is full, hashes or none: see `classify.data.prints`. With `folder` the array lies in a nameless file there, which is gone when the process ends, however it ends. Raises
-    UserError where there is no room for it.
+    `prints` is full, hashes or none: see `classify.data.prints`. With `folder` the array lies in a nameless file there,
+    which is gone when the process ends, however it ends. Raises UserError where there is no room for it.
     """
     side = preprocessing.size
     images = _space((len(items), side, side, 3), folder)
@@ -148,9 +148,9 @@ def _read_chunk(
 def _read(item: Item, preprocessing: Preprocessing, prints: str) -> _Found | str:
     try:
         image, data = decode(item, preprocessing)
-        kept = None if prints == "none" else print_of(item, image, data, preprocessing, copy=prints == "full")
     except Unreadable as error:
         return error.reason
+    kept = None if prints == "none" else print_of(item, image, data, preprocessing, copy=prints == "full")
     pair = None
     if isinstance(item, str | Path) or max(image.size) >= SMALL:
         pair = (_hash(image), _hash(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)))

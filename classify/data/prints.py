@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -33,13 +34,13 @@ def resolved(mode: str, pictures: int) -> str:
 def print_of(item: Item, image: Image.Image, data: bytes, preprocessing: Preprocessing, copy: bool) -> Print:
     """The print of an item that `decode` gave as `image` and `data`; with a small copy where `copy` is true.
 
-    Prints are of the picture at its full size and on white, whatever the network sees. Raises
-    `curate.images.Unreadable`.
+    Prints are of the picture at its full size and on white, whatever the network sees.
     """
     stored = image.info.get("stored_size", image.size)
     reduced = sorted(stored) != sorted(image.size)
     if not isinstance(item, np.ndarray) and (reduced or preprocessing.background != WHITE):
-        image = to_rgb(open_image(data))
+        with contextlib.suppress(Unreadable):  # keeping prints must not change which pictures are learnt from
+            image = to_rgb(open_image(data))
     return take(image, data, copy)
 
 

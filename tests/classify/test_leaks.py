@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from classify import fingerprints, weights
 from classify.cli import app
+from classify.data.cache import read_pictures
 from classify.data.dataset import Seen
 from classify.data.items import decode
 from classify.data.prints import MOST, print_of, read_prints, resolved
@@ -20,6 +21,7 @@ from classify.evaluation import evaluate
 from classify.evaluation.leaks import find_leaks
 from classify.settings import read_settings
 from classify.training import train
+from curate.images import Unreadable
 from curate.lookalikes import Print
 
 TINY = [
@@ -304,6 +306,21 @@ def test_prints_do_not_depend_on_what_the_network_sees(background, scene, tmp_pa
     taken = [print_of(item, *decode(item, sees), sees, copy=True) for item in items]
     assert taken == read_prints(items, copies=True, workers=1)
     assert decode(items[0], sees)[0].width < 900
+
+
+def test_a_jpeg_that_can_be_decoded_at_a_reduced_scale_alone_is_still_learnt_from(
+    scene, tmp_path, monkeypatch
+):
+    def refuse(data):
+        raise Unreadable("corrupt")
+
+    scene(1, 900).save(tmp_path / "large.jpg")
+    monkeypatch.setattr("classify.data.prints.open_image", refuse)
+    found = read_pictures(
+        [str(tmp_path / "large.jpg")], weights.Preprocessing(size=32), workers=1, prints="full"
+    )
+    assert found.unreadable == []
+    assert found.prints[0].copy
 
 
 # The command ----------------------------------------------------------------------------------------------------------

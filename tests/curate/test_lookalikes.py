@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from curate.images import open_image, to_rgb
-from curate.lookalikes import LEAST_SIDE, SIDE, Print, compare, take
+from curate.lookalikes import LEAST_SIDE, SIDE, Print, compare, take, told_apart
 
 
 def encoded(image, form="PNG", **options):
@@ -101,13 +101,28 @@ def test_a_near_partner_whose_own_pixels_are_in_the_first_set_too_is_still_told(
     assert found.groups.tolist() == [0, 0]
 
 
-def test_blank_and_tiny_pictures_are_compared_by_bytes_and_pixels_alone(scene):
-    white, nearly = Image.new("RGB", (200, 200), "white"), Image.new("RGB", (200, 200), (250, 250, 250))
+def test_blank_pictures_are_compared_by_bytes_and_pixels_alone():
+    white, nearly = (Image.new("RGB", (200, 200), (tone,) * 3) for tone in (255, 250))
+    assert compare([print_of(nearly)], [print_of(white)], workers=1).matches == []
+    assert [m.kind for m in compare([print_of(white, "BMP")], [print_of(white)], workers=1).matches] == [
+        "pixels"
+    ]
+
+
+def test_two_tiny_pictures_are_compared_by_bytes_and_pixels_alone(scene, prints):
     tiny = scene(0, LEAST_SIDE - 1)
-    others = [print_of(white), print_of(tiny)]
-    assert others[1].copy == b""
-    found = compare([print_of(nearly), print_of(tiny, "JPEG"), print_of(tiny, "BMP")], others, workers=1)
-    assert [(m.row, m.kind) for m in found.matches] == [(2, "pixels")]
+    again, plain = print_of(tiny, "JPEG"), print_of(tiny)
+    assert compare([again], [plain], workers=1).matches == []
+    assert compare([again], [plain, prints[5]], workers=1).matches == []
+    assert [m.kind for m in compare([print_of(tiny, "BMP")], [plain], workers=1).matches] == ["pixels"]
+    assert not told_apart(plain)
+
+
+def test_a_tiny_copy_of_a_large_picture_is_found(scene, prints):
+    tiny = print_of(scene(2).resize((40, 40)), "JPEG")
+    found = compare([tiny], prints, workers=1)
+    assert [(m.other, m.kind) for m in found.matches] == [(2, "near")]
+    assert [m.kind for m in compare([prints[2]], [tiny], workers=1).matches] == ["near"]
 
 
 def test_a_print_is_small_and_its_copy_no_larger_than_said(scene):
