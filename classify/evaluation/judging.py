@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from classify.evaluation.scores import classification_report, measure, summary
-from classify.matching import LabelledPictures, counted, listed
+from classify.data.items import decode
+from classify.evaluation.scores import classification_report, measure, summary, uncertainty
+from classify.matching import LabelledPictures, counted, listed, read_mapping
 from classify.outputs import output_folder, write_all
 from classify.prediction import PROBABILITY, default_device, predict
 from curate.engine import Progress, silent
@@ -22,21 +23,27 @@ from curate.tables import path_to_text
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+    from PIL import Image
 
     from classify.weights import Classifier
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout of `metrics.json`."""
 
 Draw = Callable[["NDArray[np.int64]", Sequence[str]], bytes]
+Page = Callable[
+    [Mapping[str, Any], "pd.DataFrame", bytes, Callable[[int], "Image.Image"], Sequence[str]], str
+]
+"""Metrics, predictions, the confusion matrix's PNG, the picture of a row, and the sentences said, to HTML."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """What `evaluate` found.
 
-    `predictions`: one row a scored picture, `path` (relative to the folder, or a place such as `t10k-images[17]`), `label`, `prediction`, `confidence` and
-    `p:CLASS` (float32) for each class of the weights. `metrics`: what `metrics.json` holds. `report`: scikit-learn's
+    `predictions`: one row a scored picture, `path` (relative to the folder, or a place such as `t10k-images[17]`),
+    `label`, `prediction`, `confidence`, `group` (int64: copies of each other share a number) and `p:CLASS` (float32) for
+    each class of the weights. `metrics`: what `metrics.json` holds. `report`: scikit-learn's
     classification report. `text`: the report with what is to be known about it, as printed. `out`: the folder where
     all of it was written.
     """
@@ -53,7 +60,10 @@ def evaluate(
     weights: str | Path,
     *,
     out: str | Path | None = None,
+    labels: str | Path | None = None,
+    classes: str | Path | None = None,
     draw: Draw | None = None,
+    page: Page | None = None,
     device: str | None = None,
     workers: int | None = None,
     progress: Progress = silent,
@@ -62,16 +72,19 @@ def evaluate(
     """Classify every picture of `folder` with the weights file `weights`, and score the result.
 
     `folder` holds class folders, or is a data set in a known layout (docs/data.md), of which the test part is taken.
-    Folders, or labels, are matched to classes by name; what does not match is said and left out of the scores. Writes
+    Folders, or labels, are matched to classes by name; what does not match is said and left out of the scores. `labels` is
+    a CSV file of path and label for the pictures of a folder without class folders; `classes` one of folder and class
+    where they are called otherwise than the weights' classes. Writes
     `metrics.json`, `predictions.parquet`, `confusion_matrix.csv`, `report.txt` and, where `draw` (a confusion matrix
-    and its classes to a PNG's bytes) is given, `confusion_matrix.png` to `out`, by default the folder `evaluation`
+    and its classes to a PNG's bytes) is given, `confusion_matrix.png`, with `page` also `evaluation.html`, to `out`, by default the folder `evaluation`
     beside the weights. `device` is one of torch's, by default cuda where there is one. `say` is given each line for a
     person. Raises UserError where the folder, the weights or `out` will not do.
     """
     from classify import weights as weights_file
 
     classifier = weights_file.load(weights, device or default_device())
-    found = LabelledPictures.open(folder, classifier.classes)
+    mapping = read_mapping(classes, classifier.classes) if classes is not None else None
+    found = LabelledPictures.open(folder, classifier.classes, labels=labels, mapping=mapping)
     place = Path(out) if out is not None else Path(weights).absolute().parent / "evaluation"
     lines: list[str] = []
 
@@ -84,8 +97,17 @@ def evaluate(
         for note in found.notes():
             tell(note)
         table = _predict(found, classifier, workers, progress)
-        predictions, metrics, report = _judge(table, found, classifier.classes, Path(weights), tell)
+        predictions, metrics, report = _judge(table, found, classifier, Path(weights), tell)
         files = _files(predictions, metrics, lines, draw)
+        if draw is not None and page is not None:
+            items = dict(zip(found.paths, found.items, strict=True))
+
+            def read(row: int) -> Image.Image:
+                return decode(items[predictions["path"].iloc[row]], classifier.preprocessing)[0]
+
+            said = [*found.notes(), *summary(metrics, classifier.classes)]
+            html = page(metrics, predictions, files["confusion_matrix.png"], read, said)
+            files = {"evaluation.html": html.encode("utf-8", "backslashreplace"), **files}
         write_all(place, files)
     if say is not None:
         say(f"\nWritten to {place}: {', '.join(files)}.")
@@ -117,7 +139,7 @@ def _predict(
 def _judge(
     table: pd.DataFrame,
     found: LabelledPictures,
-    classes: Sequence[str],
+    classifier: Classifier,
     weights: Path,
     tell: Callable[[str], None],
 ) -> tuple[pd.DataFrame, dict[str, Any], str]:
@@ -134,9 +156,11 @@ def _judge(
             else "files cannot be read as pictures and are"
         )
         tell(f"{len(unreadable):,} {what} not scored: {shown}.")
+    classes = classifier.classes
     columns = ["path", "label", "prediction", "confidence", *(PROBABILITY + name for name in classes)]
     predictions = table.loc[readable & known, columns].reset_index(drop=True)
-    scores = measure(predictions, classes)
+    predictions.insert(4, "group", np.arange(len(predictions)))
+    scores = measure(predictions, classes) | uncertainty(predictions, classes, classifier.temperature)
     report = classification_report(predictions["label"].tolist(), predictions["prediction"].tolist())
     tell(
         f"\n{counted(len(predictions), 'picture', 'pictures')} of {counted(len(scores['per_class']), 'class', 'classes')} in "
@@ -155,6 +179,8 @@ def _judge(
         "folders": {
             "matched": match.labels,
             "respelled": match.respelled,
+            "mapped": match.mapped,
+            "dropped": match.dropped,
             "unknown": match.unknown,
             "ambiguous": match.ambiguous,
             "missing": match.missing,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import softmax
 
-from classify.evaluation.calibration import calibrated, fit_temperature, reliability
+from classify.calibration import calibrated, fit_temperature, reliability
 
 
 def beliefs(temperature, count=4000, classes=5, seed=0):
