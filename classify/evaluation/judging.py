@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classify.data.items import decode
-from classify.evaluation.scores import classification_report, measure, summary, uncertainty
+from classify.evaluation.scores import classification_report, measure, remarks, summary, uncertainty
 from classify.matching import LabelledPictures, counted, listed, read_mapping
 from classify.outputs import output_folder, write_all
 from classify.prediction import PROBABILITY, default_device, predict
@@ -105,7 +105,7 @@ def evaluate(
             def read(row: int) -> Image.Image:
                 return decode(items[predictions["path"].iloc[row]], classifier.preprocessing)[0]
 
-            said = [*found.notes(), *summary(metrics, classifier.classes)]
+            said = [*found.notes(), *remarks(metrics, classifier.classes)]
             html = page(metrics, predictions, files["confusion_matrix.png"], read, said)
             files = {"evaluation.html": html.encode("utf-8", "backslashreplace"), **files}
         write_all(place, files)
