@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from classify import checkpoints, fingerprints, models, provenance, weights
+from classify.calibration import fit_temperature
 from classify.data.cache import fits
 from classify.data.dataset import Dataset, Part, read_dataset
-from classify.data.prints import resolved
 from classify.data.sampling import draw_epoch
 from classify.data.sources import find_source
 from classify.distributed import Group, join
@@ -42,6 +42,9 @@ _MEASURING = 0.02
 
 _SAVE_SECONDS = 20.0
 """Least time between two checkpoints."""
+
+_FITTED = 2_000
+"""Most validation pictures that a temperature is fitted on: its standard error is then about a fiftieth."""
 
 _SAMPLE = 5_000
 _SAMPLE_PIXELS = _SAMPLE * 64**2
@@ -106,7 +109,7 @@ def train(
             workers=workers,
             progress=progress,
             folder=_cache_folder(settings, begin.preprocessing.size, len(found.items), run),
-            prints=_prints(settings, run, len(found.items)) if group.first else "none",
+            prints=fingerprints.wanted(run, settings, len(found.items)) if group.first else "none",
         )
         for note in data.notes:
             say(note)
@@ -330,15 +333,39 @@ class _Run:
             self._write_weights("best.safetensors", self.best, self.state.best_epoch)
             self.best = None
         self._write_weights("last.safetensors", self.learner.averaged.state_dict(), self.state.epoch)
+        if self.state.finished:
+            self._calibrate()
         write_whole(self.folder / "history.csv", as_csv(self.state.history).encode())
         self.state.elapsed = self.elapsed
         self.session.save(self.state.epoch, self.state.finished)
         checkpoints.write(self.folder, self.learner.state(), self.state, self.about)
         self.saved = time.monotonic()
         seconds = self.saved - begun + self.state.history[-1]["evaluation_seconds"]
-        self.budget.closing = max(self.budget.closing, seconds)
+        self.budget.closing = max(self.budget.closing, seconds + self._fitting)
 
-    def _write_weights(self, name: str, state: dict[str, torch.Tensor], epoch: int) -> None:
+    @property
+    def _fitting(self) -> float:
+        """Seconds that fitting both temperatures will take: every view of the pictures, where an epoch's evaluation has one."""
+        own = self.settings.evaluation
+        views = (3 if own.turn else 1) * (2 if own.flip else 1)
+        share = min(1.0, _FITTED / max(1, len(self.data.val)))
+        return 2 * views * share * float(self.state.history[-1]["evaluation_seconds"])
+
+    def _calibrate(self) -> None:
+        """Give both weights files the temperature that suits the validation part, as `evaluate` sees its pictures."""
+        val = self.data.val
+        spread = slice(None, None, max(1, -(-len(val) // _FITTED)))
+        if not len(val):
+            return
+        pictures, labels = val.store[val.rows[spread]], val.labels[spread]
+        for name in provenance.WEIGHTS:
+            found = weights.load(self.folder / name, str(self.device))
+            temperature = fit_temperature(found.beliefs(pictures), labels)
+            self._write_weights(
+                name, found.model.state_dict(), found.metadata["epoch"], temperature=temperature
+            )
+
+    def _write_weights(self, name: str, state: dict[str, torch.Tensor], epoch: int, **more: Any) -> None:
         row = self.state.history[epoch - 1]
         weights.save(
             self.folder / name,
@@ -352,6 +379,7 @@ class _Run:
                 "epoch": epoch,
                 "val_macro_f1": None if math.isnan(row["macro_f1"]) else row["macro_f1"],
                 "data_sha256": self.data.fingerprint,
+                **more,
             },
         )
 
@@ -360,12 +388,6 @@ def _cache_folder(settings: Settings, side: int, pictures: int, run: Path) -> Pa
     """Where the decoded pictures are to lie on disk; None for memory."""
     where = settings.data.cache
     return run if where == "disk" or (where == "auto" and not fits(pictures, side)) else None
-
-
-def _prints(settings: Settings, run: Path, pictures: int) -> str:
-    """What is kept to know the pictures by; nothing where a run that goes on has it."""
-    kept = all((run / name).exists() for name in (fingerprints.NAME, checkpoints.NAME))
-    return "none" if kept else resolved(settings.data.fingerprints, pictures)
 
 
 def chosen_device(settings: Settings) -> torch.device:

@@ -103,10 +103,26 @@ class Classifier:
     settings: dict[str, Any]
     metadata: dict[str, Any]
 
+    @property
+    def temperature(self) -> float:
+        """What training fitted on its validation part (see `classify.calibration`); 1 where it did not."""
+        return float(self.metadata.get("temperature", 1.0))
+
     def probabilities(
         self, images: NDArray[np.uint8] | torch.Tensor, flip: bool | None = None, turn: float | None = None
     ) -> NDArray[np.float32]:
         """Probability of each class: float32 (N, C), rows sum to 1, from pictures uint8 (N, size, size, 3).
+
+        `beliefs`, made milder or bolder by the temperature. Raises ValueError for another shape.
+        """
+        from classify.calibration import calibrated
+
+        return calibrated(self.beliefs(images, flip, turn), self.temperature)
+
+    def beliefs(
+        self, images: NDArray[np.uint8] | torch.Tensor, flip: bool | None = None, turn: float | None = None
+    ) -> NDArray[np.float32]:
+        """What the network itself says: float32 (N, C), rows sum to 1, from pictures uint8 (N, size, size, 3).
 
         The mean over several views of a picture: `flip` adds its mirror image, `turn` (degrees) both of them turned to
         either side; None takes the weights' own settings (`evaluation.flip`, `evaluation.turn`). Raises ValueError for

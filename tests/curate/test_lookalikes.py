@@ -146,6 +146,17 @@ def test_the_number_of_workers_changes_nothing(prints, scene):
     assert one.groups.tolist() == two.groups.tolist()
 
 
+def test_torch_keeps_its_threads(prints):
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        compare(prints[:2], prints, workers=1)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 4), max_size=12), st.lists(st.integers(0, 4), max_size=12))
 def test_exact_copies_are_what_a_person_would_count(ours, theirs):
