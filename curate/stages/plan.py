@@ -36,8 +36,11 @@ class PlanSettings:
 
 def run(context: Context, settings: PlanSettings) -> dict[str, pd.DataFrame]:
     """The stage: files, duplicates, photos, leaks, verdicts -> plan."""
-    tables = (context.read(name) for name in ("files", "duplicates", "photos", "leaks"))
-    return {"plan": plan_files(*tables, said=labels_said(read_verdicts(context.workspace)))}
+    files, duplicates, photos, leaks = (
+        context.read(name) for name in ("files", "duplicates", "photos", "leaks")
+    )
+    said = labels_said(read_verdicts(context.workspace))
+    return {"plan": plan_files(files, duplicates, photos, leaks, said)}
 
 
 def plan_files(
