@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_PLAINEST = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25)
+_PLAINEST = (0.25, 0.2, 0.15, 0.1, 0.05, 0.02)
 """Shares of the planted mistakes, the plainest, by which real ones may be counted: right labels hardly get among them."""
 
 
@@ -145,20 +145,21 @@ def share_of_errors(own: NDArray[np.float64], planted: NDArray[np.float64]) -> S
     and the margin is that of a mistake known to be one. Labels are a mixture of mistakes and right ones, and of the right
     ones hardly any has a margin as low as the plainest mistakes: the labels below such a line, over the share of planted
     mistakes below it, are the share of mistakes, or more (the proportion of a mixture is the least ratio of the two
-    distribution functions: Blanchard, Lee & Scott, "Semi-supervised novelty detection", JMLR 11, 2010). The line is the
-    one whose upper limit is least: far out where a weak classifier is often surely wrong, further in where pictures are
-    few. It rests on mistakes that name any other class alike; of those between classes that resemble each other it counts
-    too few. The interval is Wilson's.
+    distribution functions: Blanchard, Lee & Scott, "Semi-supervised novelty detection", JMLR 11, 2010). A quarter of them
+    is counted by, or fewer where the whole interval that they give is below: a weak classifier is often sure of the wrong
+    class. It rests on mistakes that name any other class alike; of those between classes that resemble each other it
+    counts too few. The interval is Wilson's.
     """
     from scipy.stats import binomtest
 
-    found = []
+    chosen = Share(1.0, 1.0, 1.0)
     for part, line in zip(_PLAINEST, np.quantile(planted, _PLAINEST), strict=True):
         below = int((own <= line).sum())
         interval = binomtest(below, len(own)).proportion_ci(method="wilson")
         value, low, high = (min(1.0, x / part) for x in (below / len(own), interval.low, interval.high))
-        found.append(Share(value, low, high))
-    return min(found, key=lambda share: share.high)
+        if part == _PLAINEST[0] or high < chosen.value:
+            chosen = Share(value, low, high)
+    return chosen
 
 
 def chances(own: NDArray[np.float64], planted: NDArray[np.float64], share: float) -> NDArray[np.float64]:

@@ -42,11 +42,15 @@ def errors_command(
     with terminal.progress("Reading pictures") as progress:
         found = find_errors(evaluation, out, draw=errors_page, progress=progress, say=terminal.say)
     terminal.result(errors=found.table.to_dict("records"), out=found.out)
-    worst = found.table.nlargest(_LISTED, "margin", keep="all")[:_LISTED]
-    terminal.table(
-        ["picture", "label", "taken for", "confidence", "of the label"],
-        [(row.path, row.label, row.prediction, row.confidence, row.p_label) for row in worst.itertuples()],
-    )
+    if len(found.table):
+        worst = found.table.nlargest(_LISTED, "margin", keep="all")[:_LISTED]
+        terminal.table(
+            ["picture", "label", "taken for", "confidence", "of the label"],
+            [
+                (row.path, row.label, row.prediction, row.confidence, row.p_label)
+                for row in worst.itertuples()
+            ],
+        )
     terminal.say(f"Page: {found.out / 'errors.html'}; table, by class: {found.out / 'errors.csv'}")
 
 
