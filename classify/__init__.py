@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from classify.answers import answer
+    from classify.errors import find_errors
     from classify.evaluation import evaluate
+    from classify.label_errors import find_label_errors
     from classify.training import train
     from classify.verification import verify
 
-__all__ = ["answer", "evaluate", "train", "verify"]
+__all__ = ["answer", "evaluate", "find_errors", "find_label_errors", "train", "verify"]
 
 _HOMES = {
     "answer": "classify.answers",
     "evaluate": "classify.evaluation",
+    "find_errors": "classify.errors",
+    "find_label_errors": "classify.label_errors",
     "train": "classify.training",
     "verify": "classify.verification",
 }

@@ -18,6 +18,7 @@ from classify import checkpoints, models, provenance, weights
 from classify.calibration import fit_temperature
 from classify.data.cache import fits
 from classify.data.dataset import Dataset, Part, read_dataset
+from classify.data.items import Source
 from classify.data.sampling import draw_epoch
 from classify.data.sources import find_source
 from classify.distributed import Group, join
@@ -71,7 +72,7 @@ class TrainResult:
 
 
 def train(
-    source: str | Path,
+    source: str | Path | Source,
     out: str | Path,
     settings: Settings | None = None,
     *,
@@ -81,7 +82,8 @@ def train(
     say: Callable[[str], None] = lambda text: None,
     progress: Progress = silent,
 ) -> TrainResult:
-    """Train on class folders, a curate workspace or a data set in a known layout (docs/data.md); the run goes to `out`.
+    """Train on class folders, a curate workspace or a data set in a known layout (docs/data.md), or on pictures that were
+    found already; the run goes to `out`.
 
     It starts from random weights, or from what `model.weights` names. `resume` goes on with the run in `out`, with its
     own settings. `workers` are processes that decode, `progress` follows them; `say` gets sentences. Writes
@@ -92,14 +94,17 @@ def train(
     run = Path(out)
     settings = settings_of(run, settings, resume)
     check_tensorboard(settings)
-    found = find_source(source, settings.data.raw, settings.data.extra)
+    if isinstance(source, Source):
+        found, place = source, source.root
+    else:
+        found, place = find_source(source, settings.data.raw, settings.data.extra), Path(source)
     device = chosen_device(settings)
     with join(device, settings.training.batch_size) as group, contextlib.ExitStack() as stack:
         if group.first:
             stack.enter_context(run_folder(run))
         else:
             on_epoch, say, progress = lambda epoch: None, lambda text: None, silent
-        session = provenance.Session(run, Path(source), stack.enter_context(Watch(run)))
+        session = provenance.Session(run, place, stack.enter_context(Watch(run)))
         begin = prepare(settings, run)
         data = read_dataset(
             found,
