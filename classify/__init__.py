@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from classify.answers import answer
     from classify.evaluation import evaluate
+    from classify.exporting import export, write_card
     from classify.training import train
     from classify.verification import verify
 
-__all__ = ["answer", "evaluate", "train", "verify"]
+__all__ = ["answer", "evaluate", "export", "train", "verify", "write_card"]
 
 _HOMES = {
     "answer": "classify.answers",
     "evaluate": "classify.evaluation",
+    "export": "classify.exporting",
     "train": "classify.training",
     "verify": "classify.verification",
+    "write_card": "classify.exporting",
 }
 
 
