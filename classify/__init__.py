@@ -15,19 +15,31 @@ if TYPE_CHECKING:
     from classify.answers import answer
     from classify.errors import find_errors
     from classify.evaluation import evaluate
+    from classify.exporting import export, write_card
     from classify.label_errors import find_label_errors
     from classify.training import train
     from classify.verification import verify
 
-__all__ = ["answer", "evaluate", "find_errors", "find_label_errors", "train", "verify"]
+__all__ = [
+    "answer",
+    "evaluate",
+    "export",
+    "find_errors",
+    "find_label_errors",
+    "train",
+    "verify",
+    "write_card",
+]
 
 _HOMES = {
     "answer": "classify.answers",
     "evaluate": "classify.evaluation",
+    "export": "classify.exporting",
     "find_errors": "classify.errors",
     "find_label_errors": "classify.label_errors",
     "train": "classify.training",
     "verify": "classify.verification",
+    "write_card": "classify.exporting",
 }
 
 

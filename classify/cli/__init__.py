@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from classify.cli import errors, judging, training
+from classify.cli import errors, exporting, judging, training
 
 app = typer.Typer(
     name="classify",
@@ -24,6 +24,7 @@ for _name, _command in {
     "errors": errors.errors_command,
     "label-errors": errors.label_errors_command,
     "predict": judging.predict_command,
+    "export": exporting.export_command,
     "sweep": training.sweep_command,
     "models": training.models_command,
     "settings": training.settings_command,
