@@ -5,6 +5,7 @@ classify.train("pictures", out="run")
 result = classify.evaluate("test", "run/best.safetensors")
 result.predictions, result.metrics
 classify.answer(["new.png", "folder"], "run/best.safetensors", top=3)
+classify.compare("run1/evaluation", "run2/evaluation").sentences
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from classify.answers import answer
     from classify.evaluation import evaluate
+    from classify.evaluation.comparing import compare
     from classify.training import train
     from classify.verification import verify
 
-__all__ = ["answer", "evaluate", "train", "verify"]
+__all__ = ["answer", "compare", "evaluate", "train", "verify"]
 
 _HOMES = {
     "answer": "classify.answers",
+    "compare": "classify.evaluation.comparing",
     "evaluate": "classify.evaluation",
     "train": "classify.training",
     "verify": "classify.verification",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from classify.cli import judging, training
+from classify.cli import comparing, judging, training
 
 app = typer.Typer(
     name="classify",
@@ -21,6 +21,7 @@ app = typer.Typer(
 for _name, _command in {
     "train": training.train_command,
     "evaluate": judging.evaluate_command,
+    "compare": comparing.compare_command,
     "predict": judging.predict_command,
     "sweep": training.sweep_command,
     "models": training.models_command,
