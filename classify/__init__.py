@@ -6,6 +6,7 @@ result = classify.evaluate("test", "run/best.safetensors")
 result.predictions, result.metrics
 classify.answer(["new.png", "folder"], "run/best.safetensors", top=3)
 classify.compare("run1/evaluation", "run2/evaluation").sentences
+classify.explain("run/best.safetensors", ["test/cat"])
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ if TYPE_CHECKING:
     from classify.answers import answer
     from classify.evaluation import evaluate
     from classify.evaluation.comparing import compare
+    from classify.explaining import explain
     from classify.training import train
     from classify.verification import verify
 
-__all__ = ["answer", "compare", "evaluate", "train", "verify"]
+__all__ = ["answer", "compare", "evaluate", "explain", "train", "verify"]
 
 _HOMES = {
     "answer": "classify.answers",
     "compare": "classify.evaluation.comparing",
     "evaluate": "classify.evaluation",
+    "explain": "classify.explaining",
     "train": "classify.training",
     "verify": "classify.verification",
 }

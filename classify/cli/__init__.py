@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from classify.cli import comparing, judging, training
+from classify.cli import comparing, explaining, judging, training
 
 app = typer.Typer(
     name="classify",
@@ -22,6 +22,7 @@ for _name, _command in {
     "train": training.train_command,
     "evaluate": judging.evaluate_command,
     "compare": comparing.compare_command,
+    "explain": explaining.explain_command,
     "predict": judging.predict_command,
     "sweep": training.sweep_command,
     "models": training.models_command,

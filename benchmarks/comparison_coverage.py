@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How often the 95 % interval of `classify compare` holds the true difference, with small classes.
 
-usage: interval_coverage.py [--sets N]
+usage: comparison_coverage.py [--sets N]
 
 Two classifiers are right with probability .5 and .6, on the same luck for six of ten pictures; their mistakes fall on any
 class. The truth is the difference on 20,000 pictures a class. Beside our resamples stand those that draw as
