@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from classify import cells as work
-from classify import comparison
+from classify import sweep_results
 from classify.cells import Cell, Data
 from classify.data.sources import find_source
 from classify.plan import Combination, Plan, check_known, read_plan, value_of
@@ -28,7 +28,7 @@ from curate.tables import path_to_text
 _POLL = 0.1
 """Seconds between two looks at the running cells."""
 
-Draw = Callable[[Mapping[str, Any]], str]
+Draw = Callable[[Mapping[str, Any], Sequence[str], Sequence[Sequence[str]]], str]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def sweep(
 
     `jobs` cells run at once, each in a process of its own with its share of the processors; without `isolate` they
     run in this process, one after the other. Cells that are finished are not run again, half-done ones are resumed.
-    Writes results.md, results.csv, results.json, and with `draw` (results to HTML) sweep.html, after each cell.
+    Writes results.md, results.csv, results.json, and with `draw` (results, and their table's columns and rows, to HTML) sweep.html, after each cell.
     A cell that fails is named in the result with its reason; the others go on. Raises UserError for a plan that will
     not do, before anything runs, and Locked where another sweep is at work in `out`.
     """
@@ -104,7 +104,7 @@ class _Sweep:
         self.deadline = time.monotonic() + (60 * plan.minutes or math.inf)
 
     def run(self) -> SweepResult:
-        """Everything that is not done yet, and the comparison."""
+        """Everything that is not done yet, and the sweep_results."""
         cells = self._cells(self.combinations)
         finished = sum(cell.result(self.cells) is not None for cell in cells)
         self.say(
@@ -115,7 +115,7 @@ class _Sweep:
         training = self.plan.base.training
         if training.precision == "auto":
             self.say(
-                "training.precision is auto, so cells may compute differently; name one for a fairer comparison."
+                "training.precision is auto, so cells may compute differently; name one for a fairer sweep_results."
             )
         if training.minutes and self.jobs > 1:
             self.say("training.minutes counts time, and several cells at once share the processors.")
@@ -214,7 +214,7 @@ class _Sweep:
             self.say(f"{self.done}/{self.total}  {name}: failed: {reason}")
         else:
             self.results.setdefault(cell.key, {})[cell.seed] = result
-            score = f"{comparison.WORDS[self.plan.compare]} {result[self.plan.compare]:.3f}"
+            score = f"{sweep_results.WORDS[self.plan.compare]} {result[self.plan.compare]:.3f}"
             self.say(
                 f"{self.done}/{self.total}  {name}: {score}, {result['seconds']:.0f} s{self._time_left()}"
             )
@@ -233,7 +233,7 @@ class _Sweep:
         measure = self.plan.compare
         found = [self.results.get(cell.key, {}) for cell in self._first_cells()]
         changes = [{key: value_of(one.settings, key) for key in self.plan.keys} for one in self.combinations]
-        rows = comparison.summarise([one.name for one in self.combinations], changes, found, measure)
+        rows = sweep_results.summarise([one.name for one in self.combinations], changes, found, measure)
         content = {
             "name": path_to_text(self.plan.path.stem),
             "plan": path_to_text(str(self.plan.path)),
@@ -242,17 +242,17 @@ class _Sweep:
             "keys": self.plan.keys,
             "seeds": list(self.plan.seeds),
             "rows": rows,
-            "sentences": comparison.sentences(rows, measure) + self._over(),
+            "sentences": sweep_results.sentences(rows, measure) + self._over(),
             "failed": self.failed,
             "left": self.left,
         }
         files = {
-            "results.md": comparison.to_markdown(content),
-            "results.csv": comparison.to_csv(content),
-            "results.json": comparison.to_json(content),
+            "results.md": sweep_results.to_markdown(content),
+            "results.csv": sweep_results.to_csv(content),
+            "results.json": sweep_results.to_json(content),
         }
         if self.draw:
-            files["sweep.html"] = self.draw(content)
+            files["sweep.html"] = self.draw(content, *sweep_results.table(rows, measure))
         for name, text in files.items():
             write_whole(self.out / name, text.encode("utf-8", "backslashreplace"))
         return content
