@@ -191,7 +191,9 @@ def _train(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
 def _judge(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
     from classify.evaluation import evaluate
 
-    found = evaluate(path_from_text(job["test"]), folder / "best.safetensors", workers=job["workers"])
+    found = evaluate(
+        path_from_text(job["test"]), folder / "best.safetensors", leaks=False, workers=job["workers"]
+    )
     return {
         "digest": job["test_digest"],
         "macro_f1": found.metrics["macro_f1"],
