@@ -158,28 +158,24 @@ def _evaluation(records: Records) -> Iterator[str]:
         return
     yield f"On {counted(metrics['pictures'], 'test picture', 'test pictures')} of {plain(_test_name(metrics))}:"
     ends = metrics.get("intervals", {})
-    level = f"{ends.get('level', 0.95):.0%} interval"
-    rows = [
-        (title, f"{metrics[key]:.4f}", _ends(ends.get(key)))
-        for key, title in _SCORES.items()
-        if key in metrics
+    level = f"{ends.get('level', 0):.0%} interval"
+    scores = [
+        (name, f"{metrics[key]:.4f}", _ends(ends.get(key))) for key, name in _SCORES.items() if key in metrics
     ]
-    yield _table(("score", "value", level), rows)
+    yield _table(("score", "value", level), scores, bool(ends))
     yield _believed(metrics)
-    per_class = metrics.get("per_class", {})
     of_class = ends.get("per_class", {})
-    yield _table(
-        ("class", "precision", "recall", "F1", f"{level} of F1", "test pictures"),
-        [
-            (
-                name,
-                *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")),
-                _ends(of_class.get(name, {}).get("f1")),
-                f"{row['support']:,}",
-            )
-            for name, row in per_class.items()
-        ],
-    )
+    scored = [
+        (
+            name,
+            f"{row['support']:,}",
+            *(f"{row[key]:.3f}" for key in ("precision", "recall", "f1")),
+            _ends(of_class.get(name, {}).get("f1")),
+        )
+        for name, row in metrics.get("per_class", {}).items()
+    ]
+    head = ("class", "test pictures", "precision", "recall", "F1", f"{level} of F1")
+    yield _table(head, scored, bool(of_class))
     yield "The averages are over the classes that have test pictures; each figure is scikit-learn's."
 
 

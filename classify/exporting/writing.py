@@ -60,7 +60,10 @@ def export(
 
     from classify.exporting.graph import graph
 
-    about = {"weights_sha256": file_digest(weights), "versions": versions(), "extra": classifier.metadata}
+    trained = {
+        key: value for key, value in classifier.metadata.items() if key not in ("model", "temperature")
+    }
+    about = {"weights_sha256": file_digest(weights), "versions": versions(), "trained": trained}
     model = graph(classifier, about).SerializeToString()
     found = compare(model, classifier, items, progress)
     if say is not None:
