@@ -22,7 +22,7 @@ from classify.weights import write_whole
 from curate.errors import UserError
 from curate.tables import path_to_text
 
-Draw = Callable[[Mapping[str, Any]], str]
+Draw = Callable[[Mapping[str, Any], Sequence[str], Sequence[Sequence[str]]], str]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def sweep(
 
     `jobs` cells run at once, each in a process of its own with its share of the processors; without `isolate` they
     run in this process, one after the other. Cells that are finished are not run again, half-done ones are resumed.
-    Writes results.md, results.csv, results.json, and with `draw` (results to HTML) sweep.html, after each cell.
+    Writes results.md, results.csv, results.json, and with `draw` (results, and their table's columns and rows, to HTML) sweep.html, after each cell.
     A cell that fails is named in the result with its reason; the others go on. Raises UserError for a plan that will
     not do, before anything runs, and Locked where another sweep is at work in `out`.
     """
@@ -176,7 +176,7 @@ class _Sweep:
             "results.json": sweep_results.to_json(content),
         }
         if self.draw:
-            files["sweep.html"] = self.draw(content)
+            files["sweep.html"] = self.draw(content, *sweep_results.table(rows, measure))
         for name, text in files.items():
             write_whole(self.out / name, text.encode("utf-8", "backslashreplace"))
         return content

@@ -206,7 +206,7 @@ def _html(data: ReportData, lists: dict[str, Listing], chart: Chart | None, prog
             chart_json=_script_data(chart.content(), map_sheets) if chart else "",
             places=places,
             style=Markup(
-                template_text("report.css") + _sheet_rules("g", gallery) + _sheet_rules("m", map_sheets)
+                template_text("report.css") + sheet_rules("g", gallery) + sheet_rules("m", map_sheets)
             ),
             script=Markup(script),
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -342,7 +342,7 @@ def _pictures(
             progress(start + len(batch), len(paths))
 
 
-def _sheet_rules(prefix: str, sheets: list[Sheet]) -> str:
+def sheet_rules(prefix: str, sheets: list[Sheet]) -> str:
     """One CSS rule a sheet: its picture, and its size in units of one shown thumbnail (`--cell`)."""
     return "".join(
         f"\n.{prefix}{i}{{background-image:url(data:image/webp;base64,{base64.b64encode(sheet.data).decode()});"

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from reports.page import environment, template_text
+from reports.document import Plot, Plots, Section, Table, document
 from reports.plots import WIDTH, ticks
 
 _LEFT, _RIGHT, _BAND, _TOP, _BOTTOM = 8, 8, 38, 4, 24
@@ -17,21 +17,33 @@ _NAME = 44
 """Longest name in the plot, characters; the table holds the whole."""
 
 
-def sweep_page(content: Mapping[str, Any]) -> str:
-    """The HTML of a sweep from what its `results.json` holds (see `classify.sweep_results`)."""
-    page: str = (
-        environment()
-        .get_template("sweep.html.j2")
-        .render(
-            content=content,
-            rows=content["rows"],
-            words=content["compare"].replace("val_", "validation ").replace("macro_f1", "macro-F1"),
-            plot=dots(content["rows"]),
-            judged=any("test_macro_f1" in row for row in content["rows"]),
-            style=Markup(template_text("report.css")),
-        )
-    )
-    return page
+def sweep_page(content: Mapping[str, Any], columns: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
+    """The HTML of a sweep from what its `results.json` holds and its table (see `classify.sweep_results`)."""
+    rows = content["rows"]
+    words = content["compare"].replace("val_", "validation ").replace("macro_f1", "macro-F1")
+    left = [f"{cell['name']}, seed {cell['seed']}: failed. {cell['reason']}" for cell in content["failed"]]
+    left += [f"{cell['name']}, seed {cell['seed']}: not begun." for cell in content["left"]]
+    sections = [Section("Not in the table", left)]
+    if rows:
+        strong = frozenset(i for i, row in enumerate(rows) if row["baseline"])
+        plot = Plots([Plot(dots(rows))], wide=True)
+        sections = [
+            Section("Every seed", [_DOTS.format(words), plot]),
+            Section("Combinations", [_COLUMNS, Table(columns, cells, strong=strong)]),
+            *sections,
+        ]
+    foot = "The same in figures: results.json, beside it."
+    return document("classify sweep", content["name"], content["sentences"], sections, foot)
+
+
+_DOTS = (
+    "A dot is a cell, the line the mean of a combination, the dashed line that of the baseline. The axis is the {}; it "
+    "does not begin at 0."
+)
+_COLUMNS = (
+    "Best first. Spread: standard deviation over the seeds. Difference: to the baseline, paired by seed, with its 95 % "
+    "interval. Seconds and pictures seen: of one cell."
+)
 
 
 def dots(rows: Sequence[Mapping[str, Any]]) -> Markup:

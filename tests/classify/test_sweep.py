@@ -90,7 +90,9 @@ def test_the_plan_in_the_documentation_runs(place, tmp_path, monkeypatch):
     for name in ("pictures", "test"):
         (tmp_path / name).symlink_to(place / name)
     monkeypatch.chdir(tmp_path)
-    content, said = run("plan.toml", None, draw=lambda content: f"{len(content['rows'])} rows")
+    content, said = run(
+        "plan.toml", None, draw=lambda content, columns, cells: f"{len(content['rows'])} rows"
+    )
     out = tmp_path / "sweeps" / "plan"
     assert content["baseline"] == "baseline"
     assert {row["name"]: row["n"] for row in content["rows"]} == {

@@ -5,7 +5,9 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from reports.sweep import dots, sweep_page
+from classify.sweep_results import table
+from reports.sweep import dots
+from reports.sweep import sweep_page as draw
 
 HOSTILE = "</title><script>alert(1)</script>"
 
@@ -24,6 +26,10 @@ def content(*rows, **more):
         "name": "plan", "compare": "val_macro_f1", "rows": list(rows), "sentences": ["Nothing."], "failed": [],
         "left": [], **more,
     }  # fmt: skip
+
+
+def sweep_page(found):
+    return draw(found, *table(found["rows"], found["compare"]))
 
 
 def test_each_cell_is_a_dot_in_its_place_and_each_mean_a_line():
@@ -58,7 +64,7 @@ def test_the_page_loads_nothing_and_marks_the_baseline():
         )
     )
     assert not re.search(r"(src|href)=|url\(|@import", page)
-    assert re.search(r'narrow</bdi> <span class="quiet">baseline', page)
+    assert re.search(r'<tr class="strong"><th scope="row"><bdi>narrow \(baseline\)', page)
     assert "-0.200 to +0.400" in page
     assert "0.310" in page
     assert "prefers-color-scheme: dark" in page
