@@ -12,16 +12,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from classify.ablation import impact
     from classify.answers import answer
     from classify.evaluation import evaluate
     from classify.training import train
     from classify.verification import verify
 
-__all__ = ["answer", "evaluate", "train", "verify"]
+__all__ = ["answer", "evaluate", "impact", "train", "verify"]
 
 _HOMES = {
     "answer": "classify.answers",
     "evaluate": "classify.evaluation",
+    "impact": "classify.ablation",
     "train": "classify.training",
     "verify": "classify.verification",
 }

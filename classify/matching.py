@@ -16,8 +16,10 @@ from pathlib import Path
 from classify.data.items import Item, Source
 from classify.data.readers import read_known
 from classify.data.readers.known import origin
+from classify.data.readers.workspace import test_part
 from curate.errors import UserError
 from curate.tables import path_from_text, path_to_text
+from curate.workspace import Workspace
 
 SHOWN = 10
 """Names listed in a sentence before the rest is only counted."""
@@ -98,7 +100,9 @@ class LabelledPictures:
 
     @classmethod
     def open(cls, root: str | Path, classes: Sequence[str]) -> LabelledPictures:
-        """The test part of a data set in a known layout, else the class folders of `root`, matched to `classes`.
+        """The test part of a curate workspace or a data set in a known layout, else the class folders of `root`.
+
+        Folders, or labels, are matched to `classes`.
 
         Raises UserError where there is nothing such, or where nothing in it is one of the classes.
         """
@@ -108,7 +112,11 @@ class LabelledPictures:
                 f"{root}: there is no such folder.",
                 origin(root) or "Check the path; it is taken from the current folder.",
             )
-        source = read_known(root, "test")
+        workspace = Workspace.find(root)
+        if workspace is not None and workspace.path == root.absolute():
+            source: Source | None = test_part(workspace)
+        else:
+            source = read_known(root, "test")
         return cls._of_folders(root, classes) if source is None else cls._of_source(source, classes)
 
     @classmethod

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from classify.cli import judging, training
+from classify.cli import impact, judging, training
 
 app = typer.Typer(
     name="classify",
@@ -23,6 +23,7 @@ for _name, _command in {
     "evaluate": judging.evaluate_command,
     "predict": judging.predict_command,
     "sweep": training.sweep_command,
+    "impact": impact.impact_command,
     "models": training.models_command,
     "settings": training.settings_command,
     "augmentations": training.augmentations_command,
