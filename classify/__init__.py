@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from classify.ablation import impact
     from classify.answers import answer
     from classify.errors import find_errors
     from classify.evaluation import evaluate
@@ -32,6 +33,7 @@ __all__ = [
     "export",
     "find_errors",
     "find_label_errors",
+    "impact",
     "train",
     "verify",
     "write_card",
@@ -45,6 +47,7 @@ _HOMES = {
     "export": "classify.exporting",
     "find_errors": "classify.errors",
     "find_label_errors": "classify.label_errors",
+    "impact": "classify.ablation",
     "train": "classify.training",
     "verify": "classify.verification",
     "write_card": "classify.exporting",

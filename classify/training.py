@@ -233,7 +233,11 @@ class _Run:
             )
         batch = self.settings.training.batch_size
         self.steps = max(1, round(float(rates.sum()) / batch))
-        self.budget = Budget(self.settings.training.epochs * self.steps, 60 * self.settings.training.minutes)
+        training = self.settings.training
+        steps = training.epochs * self.steps
+        if training.pictures:
+            steps = min(steps, math.ceil(training.pictures / batch))
+        self.budget = Budget(steps, 60 * training.minutes)
 
     @property
     def elapsed(self) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from classify.cli import comparing, errors, explaining, exporting, judging, training
+from classify.cli import comparing, errors, explaining, exporting, impact, judging, training
 
 app = typer.Typer(
     name="classify",
@@ -27,6 +27,7 @@ for _name, _command in {
     "explain": explaining.explain_command,
     "predict": judging.predict_command,
     "export": exporting.export_command,
+    "impact": impact.impact_command,
     "sweep": training.sweep_command,
     "models": training.models_command,
     "settings": training.settings_command,
