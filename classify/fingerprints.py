@@ -13,10 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from classify import checkpoints
 from classify.data.dataset import Seen, fingerprint
-from classify.data.prints import resolved
-from classify.settings import Settings
 from classify.weights import Classifier
 from curate.lookalikes import Print, told_apart
 
@@ -41,12 +38,6 @@ class Known:
     def copies(self) -> bool:
         """Whether edited copies can be told, and not the same bytes and pixels alone."""
         return any(told_apart(one.print) for one in self.seen)
-
-
-def wanted(run: Path, settings: Settings, pictures: int) -> str:
-    """What a run is to keep of so many pictures (see `classify.data.prints`); none where it goes on and has it already."""
-    kept = all((run / name).exists() for name in (NAME, checkpoints.NAME))
-    return "none" if kept else resolved(settings.data.fingerprints, pictures)
 
 
 def pack(seen: Sequence[Seen]) -> bytes:

@@ -189,7 +189,10 @@ class TrainingSettings:
 
     minutes: float = _key(15.0, "time that the run may take in all; 0: no limit", low=0)
     epochs: int = _key(
-        300, "passes over the training part; what ends first, minutes or epochs, counts", low=1
+        300, "passes over the training part; what ends first, minutes, epochs or pictures, counts", low=1
+    )
+    pictures: int = _key(
+        0, "pictures to learn from, each time one is drawn counted, in whole batches; 0: no limit", low=0
     )
     seed: int = _key(
         0, "of the split, the first weights, the order and the augmentation", low=0, high=2**31 - 1

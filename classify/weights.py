@@ -160,7 +160,7 @@ def views(batch: torch.Tensor, flip: bool, turn: float) -> Iterator[torch.Tensor
         if angle:
             cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
             matrix = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0]], device=batch.device)
-            grid = F.affine_grid(matrix.expand(len(batch), 2, 3), list(batch.shape), align_corners=False)
+            grid = F.affine_grid(matrix.expand(batch.shape[0], 2, 3), list(batch.shape), align_corners=False)
             view = F.grid_sample(batch, grid, padding_mode="border", align_corners=False)
         yield view
         if flip:

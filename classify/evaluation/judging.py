@@ -78,9 +78,9 @@ def evaluate(
     a CSV file of path and label for the pictures of a folder without class folders; `classes` one of folder and class
     where they are called otherwise than the weights' classes. Writes
     `metrics.json`, `predictions.parquet`, `confusion_matrix.csv`, `report.txt` and, where `draw` (a confusion matrix
-    and its classes to a PNG's bytes) is given, `confusion_matrix.png`, with `page` also `evaluation.html`, to `out`, by default the folder `evaluation`
-    beside the weights. With `leaks` it looks which of the pictures are in the training set, and which are copies of each
-    other (docs/leaks.md). `device` is one of torch's, by default cuda where there is one. `say` is given each line for a
+    and its classes to a PNG's bytes) is given, `confusion_matrix.png`, with `page` also `evaluation.html`, to `out`, by default
+    the folder `evaluation` beside the weights. With `leaks` it looks which test pictures are in the training set
+    (docs/leaks.md). `device` is one of torch's, by default cuda where there is one. `say` is given each line for a
     person. Raises UserError where the folder, the weights or `out` will not do.
     """
     from classify import weights as weights_file
@@ -172,7 +172,8 @@ def _judge(
         f"{found.root}, by {weights}\n"
     )
     tell(report)
-    for line in summary(scores, classes):
+    scores["leaks"] = None if seen is None else seen.measure(predictions, classes)
+    for line in [*summary(scores, classes), *(seen.sentences(scores["leaks"], scores) if seen else [])]:
         tell(line)
     match = found.match
     metrics = {
@@ -197,10 +198,6 @@ def _judge(
         "unscored": _plain(table.loc[readable & ~known, ["path", "folder", "prediction", "confidence"]]),
         "scikit_learn": sklearn.__version__,
     }
-    if seen is not None:
-        metrics["leaks"] = seen.measure(predictions, classes)
-        for line in seen.sentences(metrics["leaks"], scores):
-            tell(line)
     return predictions, metrics, report
 
 
