@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from classify.evaluation.comparison import LEVEL, compare_predictions, flips, pair
+from classify.evaluation.comparison import compare_predictions, flips, pair
+from classify.evaluation.intervals import LEVEL
 from classify.matching import counted, listed
 from classify.outputs import output_folder, write_all
 from curate.errors import UserError

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from classify.evaluation.intervals import LEVEL, draw
 from classify.matching import counted, listed
 from classify.prediction import PROBABILITY
 from curate.errors import Refused, UserError
@@ -20,9 +21,6 @@ from curate.errors import Refused, UserError
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
-
-LEVEL = 0.95
-"""Confidence of the intervals; one minus it is the level of the tests."""
 
 RESAMPLES = 2000
 """Resamples that the intervals are taken from."""
@@ -127,26 +125,15 @@ def resamples(
     """The weight of each group in each of `n` stratified resamples, in chunks: float64 (chunk, G).
 
     `labels` and `groups` are int64 (N,); the G groups are in ascending order, and one with pictures of several classes
-    counts to that of its first. Of the m groups of a class m - 1 are drawn, with replacement, and each counts m / (m - 1)
-    times: drawing m would make the spread too small by the root of (m - 1) / m, which small classes feel (Rao & Wu,
-    Journal of the American Statistical Association 83, 1988). The only group of a class counts once. A chunk takes no
-    more than 32 MB, or one row.
+    counts to that of its first. How they are drawn: `classify.evaluation.intervals.draw`. A chunk takes no more than
+    32 MB, or one row.
     """
     _, first = np.unique(groups, return_index=True)
-    stratum = labels[first]
-    members = [np.flatnonzero(stratum == k) for k in np.unique(stratum)]
     random = np.random.default_rng(seed)
+    once = np.ones(len(first), dtype=np.int64)
     chunk = max(1, _AT_ONCE // len(first))
     for start in range(0, n, chunk):
-        rows = min(chunk, n - start)
-        weights = np.ones((rows, len(first)))
-        for places in members:
-            m = len(places)
-            if m > 1:
-                drawn = random.integers(m, size=(rows, m - 1)) + np.arange(rows)[:, None] * m
-                times = np.bincount(drawn.ravel(), minlength=rows * m).reshape(rows, m)
-                weights[:, places] = times * (m / (m - 1))
-        yield weights
+        yield draw(labels[first], once, min(chunk, n - start), random)
 
 
 def compare_predictions(pairs: Pairs, n: int = RESAMPLES, seed: int = 0) -> dict[str, Any]:
