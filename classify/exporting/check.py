@@ -123,7 +123,7 @@ def pictures_of(folder: str | Path) -> list[Item]:
     """The pictures below a folder, `MOST` of them spread evenly. Raises UserError where there are none."""
     if not Path(folder).is_dir():
         raise UserError(f"{folder}: is no folder.", "Give a folder with pictures with --check.")
-    files = [path_from_text(path) for path, _, _ in walk(folder).files]
+    files = [path_from_text(path) for path, _, _ in walk(str(folder)).files]
     if not files:
         raise UserError(f"{folder}: there is no picture in it.", "Give a folder with pictures with --check.")
     chosen = np.linspace(0, len(files) - 1, min(MOST, len(files))).round().astype(int)
