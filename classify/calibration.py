@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,6 +57,29 @@ def fit_temperature(belief: NDArray[np.float32], labels: NDArray[np.int64]) -> f
 
     found = minimize_scalar(surprise, bounds=(math.log(LEAST), math.log(MOST)), method="bounded")
     return round(math.exp(float(found.x)), 4)
+
+
+def fit_file(path: Path, pictures: NDArray[np.uint8], labels: NDArray[np.int64], device: str = "cpu") -> None:
+    """Store in the weights file `path` the temperature that fits pictures uint8 (N, size, size, 3) and their labels (N,).
+
+    Raises UserError where the file cannot be read or written.
+    """
+    from classify import weights
+
+    found = weights.load(path, device)
+    temperature = fit_temperature(found.beliefs(pictures), labels)
+    model = found.metadata["model"]
+    weights.save(
+        path,
+        found.model.state_dict(),
+        model=model["name"],
+        model_options=model["options"],
+        classes=found.classes,
+        preprocessing=found.preprocessing,
+        settings=found.settings,
+        extra={name: value for name, value in found.metadata.items() if name != "model"}
+        | {"temperature": temperature},
+    )
 
 
 @dataclass(frozen=True)

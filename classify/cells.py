@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,12 +44,12 @@ class Data:
 
 @dataclass(frozen=True)
 class Cell:
-    """A combination, a seed, and the data: what decides the result. `test` may be judged anew without training."""
+    """A combination, a seed, and the data: what decides the result. `tests`, by name, may be judged anew without training."""
 
     combination: Combination
     seed: int
     train: Data
-    test: Data | None
+    tests: Mapping[str, Data]
 
     @property
     def key(self) -> str:
@@ -69,7 +70,8 @@ class Cell:
         result = _read_json(self.folder(cells) / "result.json")
         if not result or result["key"] != self.key:
             return None
-        return None if self.test and result.get("test", {}).get("digest") != self.test.digest else result
+        judged = all(result.get(name, {}).get("digest") == test.digest for name, test in self.tests.items())
+        return result if judged else None
 
     def prepare(self, cells: Path, workers: int | None) -> Path:
         """Write down in the cell's folder what is to be done; returns the folder."""
@@ -80,8 +82,10 @@ class Cell:
             "key": self.key,
             "seed": self.seed,
             "train": path_to_text(str(self.train.folder)),
-            "test": path_to_text(str(self.test.folder)) if self.test else None,
-            "test_digest": self.test.digest if self.test else None,
+            "tests": {
+                name: {"folder": path_to_text(str(test.folder)), "digest": test.digest}
+                for name, test in self.tests.items()
+            },
             "workers": workers,
             "settings": with_seed(self.combination.settings, self.seed).to_dict(),
         }
@@ -149,9 +153,10 @@ def work(folder: Path) -> None:
         if not result or result["key"] != job["key"]:
             result = _train(folder, job)
             _write_json(folder / "result.json", result)
-        if job["test"]:
-            result["test"] = _judge(folder, job)
-            _write_json(folder / "result.json", result)
+        for name, test in job["tests"].items():
+            if result.get(name, {}).get("digest") != test["digest"]:
+                result[name] = _judge(folder, name, test, job["workers"])
+                _write_json(folder / "result.json", result)
     except Exception as error:
         if not isinstance(error, UserError):
             traceback.print_exc()
@@ -188,12 +193,23 @@ def _train(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _judge(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
+def predictions_of(folder: Path, name: str) -> Path:
+    """Where the cell in `folder` keeps its predictions on the test of that name."""
+    return folder / ("evaluation" if name == "test" else f"evaluation-{name}") / "predictions.parquet"
+
+
+def _judge(folder: Path, name: str, test: dict[str, Any], workers: int | None) -> dict[str, Any]:
     from classify.evaluation import evaluate
 
-    found = evaluate(path_from_text(job["test"]), folder / "best.safetensors", workers=job["workers"])
+    found = evaluate(
+        path_from_text(test["folder"]),
+        folder / "best.safetensors",
+        out=predictions_of(folder, name).parent,
+        leaks=False,
+        workers=workers,
+    )
     return {
-        "digest": job["test_digest"],
+        "digest": test["digest"],
         "macro_f1": found.metrics["macro_f1"],
         "accuracy": found.metrics["accuracy"],
     }

@@ -18,8 +18,10 @@ from classify.data.items import Item, Source
 from classify.data.readers import read_known
 from classify.data.readers.known import origin
 from classify.data.readers.table import read_csv
+from classify.data.readers.workspace import test_part
 from curate.errors import UserError
 from curate.tables import path_from_text, path_to_text
+from curate.workspace import Workspace
 
 SHOWN = 10
 """Names listed in a sentence before the rest is only counted."""
@@ -120,7 +122,9 @@ class LabelledPictures:
         labels: str | Path | None = None,
         mapping: Mapping[str, str] | None = None,
     ) -> LabelledPictures:
-        """The test part of a data set in a known layout, else the class folders of `root`, matched to `classes`.
+        """The test part of a curate workspace or a data set in a known layout, else the class folders of `root`.
+
+        Folders, or labels, are matched to `classes`.
 
         `labels` is a CSV file that names the pictures of the folder `root` and their labels; `mapping` as for
         `match_classes`. Raises UserError where there is nothing such, or where nothing in it is one of the classes.
@@ -133,7 +137,7 @@ class LabelledPictures:
             )
         if labels is not None:
             found = cls._of_source(_listed_pictures(root, Path(labels)), classes, mapping)
-        elif (source := read_known(root, "test")) is not None:
+        elif (source := _known(root)) is not None:
             found = cls._of_source(source, classes, mapping)
         else:
             found = cls._of_folders(root, classes, mapping)
@@ -236,6 +240,14 @@ class LabelledPictures:
                 f"{counted(self.hidden, 'hidden file or folder was', 'hidden files or folders were')} left out."
             )
         return sentences
+
+
+def _known(root: Path) -> Source | None:
+    """The test part of a curate workspace, or of a data set in a known layout; None where `root` is neither."""
+    workspace = Workspace.find(root)
+    if workspace is not None and workspace.path == root.absolute():
+        return test_part(workspace)
+    return read_known(root, "test")
 
 
 def _class_folders(root: Path) -> tuple[dict[str, Path], int, int]:

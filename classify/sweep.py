@@ -5,9 +5,6 @@ The plan is `classify.plan`'s, a cell `classify.cells`'s, the figures `classify.
 
 from __future__ import annotations
 
-import math
-import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +12,15 @@ from typing import Any
 
 from classify import cells as work
 from classify import sweep_results
+from classify.cell_runner import CellRunner
 from classify.cells import Cell, Data
 from classify.data.sources import find_source
 from classify.plan import Combination, Plan, check_known, read_plan, value_of
 from classify.runs import held
 from classify.search import Proposals
 from classify.weights import write_whole
-from curate.engine import default_workers
 from curate.errors import UserError
 from curate.tables import path_to_text
-
-_POLL = 0.1
-"""Seconds between two looks at the running cells."""
 
 Draw = Callable[[Mapping[str, Any], Sequence[str], Sequence[Sequence[str]]], str]
 
@@ -58,8 +52,6 @@ def sweep(
     A cell that fails is named in the result with its reason; the others go on. Raises UserError for a plan that will
     not do, before anything runs, and Locked where another sweep is at work in `out`.
     """
-    if jobs < 1 or (jobs > 1 and not isolate):
-        raise ValueError(f"jobs: {jobs}, isolate: {isolate}")
     checked = read_plan(plan)
     place = Path(out) if out is not None else Path("sweeps") / checked.path.stem
     run = _Sweep(checked, place, jobs, isolate, draw, say)
@@ -75,9 +67,7 @@ class _Sweep:
     ) -> None:
         self.plan = plan
         self.out = out
-        self.cells = out / "cells"
         self.jobs = jobs
-        self.isolate = isolate
         self.draw = draw
         self.say = say
         self._data: dict[tuple[bool, tuple[str, ...]], Data] = {}
@@ -88,38 +78,36 @@ class _Sweep:
                 raise UserError(
                     f"{out}: lies inside {folder}, among the pictures.", "Give another place with --out."
                 )
-        self.test = Data(plan.test.resolve(), work.folder_digest(plan.test)) if plan.test else None
+        self.tests = {"test": Data(plan.test.resolve(), work.folder_digest(plan.test))} if plan.test else {}
         _check_models(plan, self.combinations)
         for combination in self.combinations:
             self._train_data(combination)
         self.proposals = Proposals(plan) if plan.search else None
         trials = plan.search.trials if plan.search else 0
-        self.total = (len(self.combinations) + trials) * len(plan.seeds)
-        self.results: dict[str, dict[int, dict[str, Any]]] = {}
-        self.failed: list[dict[str, Any]] = []
-        self.left: list[dict[str, Any]] = []
         self.untried = 0
-        self.done = 0
-        self.spent: list[float] = []
-        self.deadline = time.monotonic() + (60 * plan.minutes or math.inf)
+        self.runner = CellRunner(
+            out / "cells",
+            (len(self.combinations) + trials) * len(plan.seeds),
+            minutes=plan.minutes,
+            jobs=jobs,
+            isolate=isolate,
+            score=lambda result: f"{sweep_results.WORDS[plan.compare]} {result[plan.compare]:.3f}",
+            say=say,
+            ended=self._write,
+        )
 
     def run(self) -> SweepResult:
-        """Everything that is not done yet, and the sweep_results."""
+        """Everything that is not done yet, and the comparison."""
         cells = self._cells(self.combinations)
-        finished = sum(cell.result(self.cells) is not None for cell in cells)
-        self.say(
-            f"{self.total} cells, {finished} of them finished already."
-            if finished
-            else f"{self.total} cells."
-        )
+        self.runner.announce(cells)
         training = self.plan.base.training
         if training.precision == "auto":
             self.say(
-                "training.precision is auto, so cells may compute differently; name one for a fairer sweep_results."
+                "training.precision is auto, so cells may compute differently; name one for a fairer comparison."
             )
         if training.minutes and self.jobs > 1:
             self.say("training.minutes counts time, and several cells at once share the processors.")
-        self._run(cells)
+        self.runner.run(cells)
         if self.proposals and self.plan.search:
             self._search(self.proposals, self.plan.search.trials)
         return SweepResult(self.out, self._write())
@@ -127,15 +115,15 @@ class _Sweep:
     def _search(self, proposals: Proposals, trials: int) -> None:
         """Try what the sampler proposes, each in the light of all before."""
         for number in range(trials):
-            if self.left or time.monotonic() >= self.deadline:
+            if self.runner.over:
                 self.untried = trials - number
                 break
             combination = proposals.ask()
             if all(combination.settings != known.settings for known in self.combinations):
                 self.combinations.append(combination)
             cells = self._cells([combination])
-            self._run(cells)
-            found = self.results.get(cells[0].key, {})
+            self.runner.run(cells)
+            found = self.runner.results.get(cells[0].key, {})
             values = [found[seed][self.plan.compare] for seed in self.plan.seeds if seed in found]
             proposals.tell(sum(values) / len(values) if len(values) == len(self.plan.seeds) else None)
 
@@ -157,81 +145,17 @@ class _Sweep:
     def _cells(self, combinations: Sequence[Combination]) -> list[Cell]:
         """Seed by seed, so that a budget that ends leaves combinations that can be compared."""
         return [
-            Cell(combination, seed, self._train_data(combination), self.test)
+            Cell(combination, seed, self._train_data(combination), self.tests)
             for seed in self.plan.seeds
             for combination in combinations
         ]
-
-    def _run(self, cells: Sequence[Cell]) -> None:
-        """Run the cells that are not finished, several at once, as long as the budget lasts."""
-        waiting = []
-        for cell in cells:
-            result = cell.result(self.cells)
-            if result is None:
-                waiting.append(cell)
-            else:
-                self.results.setdefault(cell.key, {})[cell.seed] = result
-                self.done += 1
-        running: list[tuple[Cell, subprocess.Popen[bytes] | None, float]] = []
-        try:
-            while waiting or running:
-                while waiting and len(running) < self.jobs and time.monotonic() < self.deadline:
-                    cell = waiting.pop(0)
-                    begun = time.monotonic()
-                    running.append((cell, self._begin(cell), begun))
-                if not running:
-                    break
-                ended = [one for one in running if one[1] is None or one[1].poll() is not None]
-                running = [one for one in running if one not in ended]
-                for cell, process, begun in ended:
-                    self.spent.append(time.monotonic() - begun)
-                    self._end(cell, process)
-                if not ended:
-                    time.sleep(_POLL)
-        finally:
-            for _, process, _ in running:
-                if process:
-                    work.stop(process)
-        self.left += [{"name": cell.combination.name, "seed": cell.seed} for cell in waiting]
-
-    def _begin(self, cell: Cell) -> subprocess.Popen[bytes] | None:
-        share = max(1, default_workers() // self.jobs) if self.jobs > 1 else None
-        folder = cell.prepare(self.cells, share)
-        if self.isolate:
-            return work.start(folder, share)
-        work.work(folder)
-        return None
-
-    def _end(self, cell: Cell, process: subprocess.Popen[bytes] | None) -> None:
-        """Take note of a cell that has ended, and say so."""
-        self.done += 1
-        if process and process.stdin:
-            process.stdin.close()
-        name, result = f"{cell.combination.name}, seed {cell.seed}", cell.result(self.cells)
-        if result is None:
-            reason = work.reason_of(cell.folder(self.cells), process.returncode if process else None)
-            self.failed.append({"name": cell.combination.name, "seed": cell.seed, "reason": reason})
-            self.say(f"{self.done}/{self.total}  {name}: failed: {reason}")
-        else:
-            self.results.setdefault(cell.key, {})[cell.seed] = result
-            score = f"{sweep_results.WORDS[self.plan.compare]} {result[self.plan.compare]:.3f}"
-            self.say(
-                f"{self.done}/{self.total}  {name}: {score}, {result['seconds']:.0f} s{self._time_left()}"
-            )
-        self._write()
-
-    def _time_left(self) -> str:
-        if self.done >= self.total:
-            return ""
-        left = sum(self.spent) / len(self.spent) * (self.total - self.done) / self.jobs
-        return f", about {max(0.0, min(left, self.deadline - time.monotonic())) / 60:.1f} min left"
 
     # Results ------------------------------------------------------------------------------------------------------
 
     def _write(self) -> dict[str, Any]:
         """Compare what is finished, write it, and return it."""
         measure = self.plan.compare
-        found = [self.results.get(cell.key, {}) for cell in self._first_cells()]
+        found = [self.runner.results.get(cell.key, {}) for cell in self._first_cells()]
         changes = [{key: value_of(one.settings, key) for key in self.plan.keys} for one in self.combinations]
         rows = sweep_results.summarise([one.name for one in self.combinations], changes, found, measure)
         content = {
@@ -243,8 +167,8 @@ class _Sweep:
             "seeds": list(self.plan.seeds),
             "rows": rows,
             "sentences": sweep_results.sentences(rows, measure) + self._over(),
-            "failed": self.failed,
-            "left": self.left,
+            "failed": self.runner.failed,
+            "left": self.runner.left,
         }
         files = {
             "results.md": sweep_results.to_markdown(content),
@@ -259,7 +183,7 @@ class _Sweep:
 
     def _over(self) -> list[str]:
         """What the time budget left."""
-        what = [f"{len(self.left)} cells"] if self.left else []
+        what = [f"{len(self.runner.left)} cells"] if self.runner.left else []
         what += [f"{self.untried} trials"] if self.untried else []
         if not what:
             return []
@@ -271,7 +195,7 @@ class _Sweep:
     def _first_cells(self) -> list[Cell]:
         """A cell of each combination: its key finds the results."""
         seed = self.plan.seeds[0]
-        return [Cell(one, seed, self._train_data(one), self.test) for one in self.combinations]
+        return [Cell(one, seed, self._train_data(one), self.tests) for one in self.combinations]
 
 
 def _check_models(plan: Plan, combinations: Sequence[Combination]) -> None:

@@ -193,7 +193,7 @@ def to_markdown(content: Mapping[str, Any]) -> str:
     columns, cells = table(content["rows"], content["compare"])
     lines = [f"# Sweep {content['name']}", ""]
     if cells:
-        lines += [_line(columns), "|---|" + "---:|" * (len(columns) - 1), *(_line(row) for row in cells), ""]
+        lines += [*markdown_table(columns, cells), ""]
         lines += [
             "Spread: standard deviation over the seeds. Difference: to the baseline, paired by seed. "
             "Seconds and pictures seen: of one cell.",
@@ -205,6 +205,11 @@ def to_markdown(content: Mapping[str, Any]) -> str:
             reason = f": {cell['reason']}" if "reason" in cell else ""
             lines.append(f"- {text}: {cell['name']}, seed {cell['seed']}{reason}")
     return "\n".join(lines) + "\n"
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a Markdown table whose first column holds words, and whose others hold numbers."""
+    return [_line(columns), "|---|" + "---:|" * (len(columns) - 1), *map(_line, rows)]
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from classify import checkpoints, models, provenance, weights
-from classify.calibration import fit_temperature
-from classify.data.cache import fits
+from classify import checkpoints, fingerprints, models, provenance, weights
+from classify.calibration import fit_file
 from classify.data.dataset import Dataset, Part, read_dataset
+from classify.data.items import Source
 from classify.data.sampling import draw_epoch
 from classify.data.sources import find_source
 from classify.distributed import Group, join
 from classify.history import Epoch, as_csv, enter, scores, waited
 from classify.learner import Learner, Plan, fastest_plan, pick, resident
 from classify.losses import log_shares
-from classify.runs import run_folder, settings_of
+from classify.runs import cache_folder, prints_of, run_folder, settings_of
 from classify.scalars import check_tensorboard, scalars
 from classify.schedule import Budget, learning_rate, side
 from classify.settings import Settings
@@ -71,7 +71,7 @@ class TrainResult:
 
 
 def train(
-    source: str | Path,
+    source: str | Path | Source,
     out: str | Path,
     settings: Settings | None = None,
     *,
@@ -81,25 +81,29 @@ def train(
     say: Callable[[str], None] = lambda text: None,
     progress: Progress = silent,
 ) -> TrainResult:
-    """Train on class folders, a curate workspace or a data set in a known layout (docs/data.md); the run goes to `out`.
+    """Train on class folders, a curate workspace or a data set in a known layout (docs/data.md), or on pictures that were
+    found already; the run goes to `out`.
 
     It starts from random weights, or from what `model.weights` names. `resume` goes on with the run in `out`, with its
     own settings. `workers` are processes that decode, `progress` follows them; `say` gets sentences. Writes
-    best.safetensors, last.safetensors, history.csv, settings.toml, provenance.json, files.csv and
+    best.safetensors, last.safetensors, history.csv, settings.toml, provenance.json, files.csv, fingerprints.parquet and
     checkpoint.safetensors. Raises UserError for whatever the user can mend.
     """
     start = time.monotonic()
     run = Path(out)
     settings = settings_of(run, settings, resume)
     check_tensorboard(settings)
-    found = find_source(source, settings.data.raw, settings.data.extra)
+    if isinstance(source, Source):
+        found, place = source, source.root
+    else:
+        found, place = find_source(source, settings.data.raw, settings.data.extra), Path(source)
     device = chosen_device(settings)
     with join(device, settings.training.batch_size) as group, contextlib.ExitStack() as stack:
         if group.first:
             stack.enter_context(run_folder(run))
         else:
             on_epoch, say, progress = lambda epoch: None, lambda text: None, silent
-        session = provenance.Session(run, Path(source), stack.enter_context(Watch(run)))
+        session = provenance.Session(run, place, stack.enter_context(Watch(run)))
         begin = prepare(settings, run)
         data = read_dataset(
             found,
@@ -108,7 +112,8 @@ def train(
             seed=settings.training.seed,
             workers=workers,
             progress=progress,
-            folder=_cache_folder(settings, begin.preprocessing.size, len(found.items), run),
+            folder=cache_folder(settings, begin.preprocessing.size, len(found.items), run),
+            prints=prints_of(settings, run, len(found.items)) if group.first else "none",
         )
         for note in data.notes:
             say(note)
@@ -165,6 +170,8 @@ class _Run:
             session.begin(
                 initial, self.options, settings, data, str(plan), device, begin.describe(data.classes)
             )
+        if data.seen:
+            write_whole(folder / fingerprints.NAME, fingerprints.pack(data.seen))
         self.clock = start - self.state.elapsed
         self.saved = time.monotonic()
         self.best: dict[str, torch.Tensor] | None = None
@@ -226,7 +233,11 @@ class _Run:
             )
         batch = self.settings.training.batch_size
         self.steps = max(1, round(float(rates.sum()) / batch))
-        self.budget = Budget(self.settings.training.epochs * self.steps, 60 * self.settings.training.minutes)
+        training = self.settings.training
+        steps = training.epochs * self.steps
+        if training.pictures:
+            steps = min(steps, math.ceil(training.pictures / batch))
+        self.budget = Budget(steps, 60 * training.minutes)
 
     @property
     def elapsed(self) -> float:
@@ -351,18 +362,13 @@ class _Run:
     def _calibrate(self) -> None:
         """Give both weights files the temperature that suits the validation part, as `evaluate` sees its pictures."""
         val = self.data.val
-        spread = slice(None, None, max(1, -(-len(val) // _FITTED)))
-        if not len(val):
-            return
-        pictures, labels = val.store[val.rows[spread]], val.labels[spread]
-        for name in provenance.WEIGHTS:
-            found = weights.load(self.folder / name, str(self.device))
-            temperature = fit_temperature(found.beliefs(pictures), labels)
-            self._write_weights(
-                name, found.model.state_dict(), found.metadata["epoch"], temperature=temperature
-            )
+        if len(val):
+            spread = slice(None, None, -(-len(val) // _FITTED))
+            pictures, labels = val.store[val.rows[spread]], val.labels[spread]
+            for name in provenance.WEIGHTS:
+                fit_file(self.folder / name, pictures, labels, str(self.device))
 
-    def _write_weights(self, name: str, state: dict[str, torch.Tensor], epoch: int, **more: Any) -> None:
+    def _write_weights(self, name: str, state: dict[str, torch.Tensor], epoch: int) -> None:
         row = self.state.history[epoch - 1]
         weights.save(
             self.folder / name,
@@ -376,15 +382,8 @@ class _Run:
                 "epoch": epoch,
                 "val_macro_f1": None if math.isnan(row["macro_f1"]) else row["macro_f1"],
                 "data_sha256": self.data.fingerprint,
-                **more,
             },
         )
-
-
-def _cache_folder(settings: Settings, side: int, pictures: int, run: Path) -> Path | None:
-    """Where the decoded pictures are to lie on disk; None for memory."""
-    where = settings.data.cache
-    return run if where == "disk" or (where == "auto" and not fits(pictures, side)) else None
 
 
 def chosen_device(settings: Settings) -> torch.device:

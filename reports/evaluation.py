@@ -68,7 +68,7 @@ _SUREST = (
 
 
 def _sampled(count: int) -> str:
-    return f"Drawn at random{'' if count > _SHOWN else ': all of them'}: truth below where it is wrong."
+    return f"Drawn at random{'' if count > _SHOWN else ': all of them'}."
 
 
 def _tiles(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -88,7 +88,7 @@ def _tiles(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
     error = metrics["calibration"]["ece"]
     tiles.append(("calibration error", f"{error:.3f}", "confidence against accuracy, on average"))
-    if metrics.get("leaks", {}).get("checked", "no") != "no":
+    if (metrics.get("leaks") or {"checked": "no"})["checked"] != "no":
         tiles.append(("trained on", f"{metrics['leaks']['count']:,}", "of the test pictures"))
     return tiles
 
@@ -131,10 +131,10 @@ def ranges(rows: Sequence[tuple[str, float, Sequence[float]]], mean: float) -> M
     for i, (name, value, (low, high)) in enumerate(rows):
         y = _BAND * i
         shown = name if len(name) <= _NAME else name[: _NAME - 1] + "…"
-        said = escape(f"{name}: {value:.3f}, {low:.3f} to {high:.3f}")
+        label = escape(f"{name}: {value:.3f}, {low:.3f} to {high:.3f}")
         parts.append(f'<path class="mean" d="M{across(low):.1f} {y + 22}H{across(high):.1f}"/>')
         parts.append(
-            f'<circle class="stay" cx="{across(value):.1f}" cy="{y + 22}" r="4"><title>{said}</title></circle>'
+            f'<circle class="stay" cx="{across(value):.1f}" cy="{y + 22}" r="4"><title>{label}</title></circle>'
         )
         parts.append(f'<text class="name" x="{_LEFT}" y="{y + 13}">{escape(shown)}</text>')
     parts.append(f'<path class="axis" d="M{_LEFT} {floor + 0.5}H{WIDTH - _RIGHT}"/>')
@@ -235,17 +235,13 @@ def _leaks(metrics: Mapping[str, Any], predictions: pd.DataFrame, read: Read) ->
 
 def _gallery(table: pd.DataFrame, read: Read, count: int) -> Gallery:
     shots = []
-    for row in table.head(_SHOWN).itertuples():
-        hit = row.label == row.prediction
-        truth = "" if hit else f"it is {row.label}; "
+    shown = table.head(_SHOWN)
+    for index, row in zip(shown.index.tolist(), shown.to_dict("records"), strict=True):
+        hit = row["label"] == row["prediction"]
+        truth = "" if hit else f"instead of {row['label']}; "
+        sure = f"{truth}{row['confidence']:.0%} sure"
         shots.append(
-            Shot(
-                _picture(read, int(row.Index)),
-                str(row.prediction),
-                "stay" if hit else "go",
-                f"{truth}{row.confidence:.0%} sure",
-                str(row.path),
-            )
+            Shot(_picture(read, index), row["prediction"], "stay" if hit else "go", sure, row["path"])
         )
     return Gallery(shots, more=max(0, count - len(shots)))
 

@@ -36,6 +36,9 @@ def evaluate_command(
         Path | None,
         typer.Option(metavar="CSV", help="Which folder is which class, where they are called otherwise."),
     ] = None,
+    leaks: Annotated[
+        bool, typer.Option("--leaks/--no-leaks", help="Look for test pictures that are in the training set.")
+    ] = True,
     workers: Workers = None,
 ) -> None:
     """Print scikit-learn's classification report of a test folder, and write predictions, metrics and confusion."""
@@ -53,6 +56,7 @@ def evaluate_command(
             classes=classes,
             draw=confusion_matrix_png,
             page=evaluation_page,
+            leaks=leaks,
             workers=workers,
             progress=progress,
             say=terminal.say,

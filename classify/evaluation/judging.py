@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classify.data.items import decode
-from classify.evaluation.scores import classification_report, measure, summary, uncertainty
+from classify.evaluation.leaks import Leaks, find_leaks
+from classify.evaluation.scores import classification_report, measure, remarks, summary, uncertainty
 from classify.matching import LabelledPictures, counted, listed, read_mapping
 from classify.outputs import output_folder, write_all
 from classify.prediction import PROBABILITY, default_device, predict
@@ -64,6 +65,7 @@ def evaluate(
     classes: str | Path | None = None,
     draw: Draw | None = None,
     page: Page | None = None,
+    leaks: bool = True,
     device: str | None = None,
     workers: int | None = None,
     progress: Progress = silent,
@@ -76,8 +78,9 @@ def evaluate(
     a CSV file of path and label for the pictures of a folder without class folders; `classes` one of folder and class
     where they are called otherwise than the weights' classes. Writes
     `metrics.json`, `predictions.parquet`, `confusion_matrix.csv`, `report.txt` and, where `draw` (a confusion matrix
-    and its classes to a PNG's bytes) is given, `confusion_matrix.png`, with `page` also `evaluation.html`, to `out`, by default the folder `evaluation`
-    beside the weights. `device` is one of torch's, by default cuda where there is one. `say` is given each line for a
+    and its classes to a PNG's bytes) is given, `confusion_matrix.png`, with `page` also `evaluation.html`, to `out`, by default
+    the folder `evaluation` beside the weights. With `leaks` it looks which test pictures are in the training set
+    (docs/leaks.md). `device` is one of torch's, by default cuda where there is one. `say` is given each line for a
     person. Raises UserError where the folder, the weights or `out` will not do.
     """
     from classify import weights as weights_file
@@ -97,7 +100,8 @@ def evaluate(
         for note in found.notes():
             tell(note)
         table = _predict(found, classifier, workers, progress)
-        predictions, metrics, report = _judge(table, found, classifier, Path(weights), tell)
+        seen = _leaks(table, found, classifier, Path(weights), workers, progress) if leaks else None
+        predictions, metrics, report = _judge(table, found, classifier, Path(weights), seen, tell)
         files = _files(predictions, metrics, lines, draw)
         if draw is not None and page is not None:
             items = dict(zip(found.paths, found.items, strict=True))
@@ -105,7 +109,7 @@ def evaluate(
             def read(row: int) -> Image.Image:
                 return decode(items[predictions["path"].iloc[row]], classifier.preprocessing)[0]
 
-            said = [*found.notes(), *summary(metrics, classifier.classes)]
+            said = [*found.notes(), *remarks(metrics, classifier.classes)]
             html = page(metrics, predictions, files["confusion_matrix.png"], read, said)
             files = {"evaluation.html": html.encode("utf-8", "backslashreplace"), **files}
         write_all(place, files)
@@ -141,6 +145,7 @@ def _judge(
     found: LabelledPictures,
     classifier: Classifier,
     weights: Path,
+    seen: Leaks | None,
     tell: Callable[[str], None],
 ) -> tuple[pd.DataFrame, dict[str, Any], str]:
     """Score what can be scored, name the rest, and tell it: the predictions, the metrics and the report."""
@@ -159,7 +164,7 @@ def _judge(
     classes = classifier.classes
     columns = ["path", "label", "prediction", "confidence", *(PROBABILITY + name for name in classes)]
     predictions = table.loc[readable & known, columns].reset_index(drop=True)
-    predictions.insert(4, "group", np.arange(len(predictions)))
+    predictions.insert(4, "group", np.arange(len(predictions)) if seen is None else seen.groups)
     scores = measure(predictions, classes) | uncertainty(predictions, classes, classifier.temperature)
     report = classification_report(predictions["label"].tolist(), predictions["prediction"].tolist())
     tell(
@@ -167,7 +172,8 @@ def _judge(
         f"{found.root}, by {weights}\n"
     )
     tell(report)
-    for line in summary(scores, classes):
+    scores["leaks"] = None if seen is None else seen.measure(predictions, classes)
+    for line in [*summary(scores, classes), *(seen.sentences(scores["leaks"], scores) if seen else [])]:
         tell(line)
     match = found.match
     metrics = {
@@ -193,6 +199,27 @@ def _judge(
         "scikit_learn": sklearn.__version__,
     }
     return predictions, metrics, report
+
+
+def _leaks(
+    table: pd.DataFrame,
+    found: LabelledPictures,
+    classifier: Classifier,
+    weights: Path,
+    workers: int | None,
+    progress: Progress,
+) -> Leaks:
+    """Which of the scored pictures, in the order of the predictions, are in the training set."""
+    rows = np.flatnonzero((table["reason"] == "") & (table["label"] != ""))
+    return find_leaks(
+        [found.items[row] for row in rows],
+        table["path"].iloc[rows].tolist(),
+        table["label"].iloc[rows].tolist(),
+        weights,
+        classifier,
+        workers=workers,
+        progress=progress,
+    )
 
 
 def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -181,6 +181,12 @@ def summary(scores: Mapping[str, Any], classes: Sequence[str]) -> list[str]:
     lines = [", ".join(figures)]
     if "intervals" in scores:
         lines += _doubts(scores["intervals"], scores["calibration"], scores["pictures"])
+    return [*lines, *remarks(scores, classes)]
+
+
+def remarks(scores: Mapping[str, Any], classes: Sequence[str]) -> list[str]:
+    """Sentences on classes without pictures, and on what is confused."""
+    lines = []
     absent = sorted(set(classes) - set(scores["per_class"]))
     if absent:
         lines.append(

@@ -173,7 +173,7 @@ def test_a_cell_ends_with_its_sweep(plan, tmp_path):
     path.write_text(path.read_text().replace("training.epochs = 1", "training.epochs = 1000000"))
     (combination,) = read_plan(path).combinations()
     data = cells.Data(read_plan(path).train, "x")
-    process = cells.start(cells.Cell(combination, 0, data, None).prepare(tmp_path / "cells", 1), 1)
+    process = cells.start(cells.Cell(combination, 0, data, {}).prepare(tmp_path / "cells", 1), 1)
     assert process.poll() is None
     process.stdin.close()
     assert process.wait(60) == 1
@@ -221,9 +221,9 @@ def test_other_pictures_are_other_cells(plan, place, tmp_path, trained):
 def test_another_test_folder_is_judged_without_training(plan, place, tmp_path, trained, monkeypatch):
     judged = []
 
-    def judge(folder, job):
-        judged.append(job["test"])
-        return {"digest": job["test_digest"], "macro_f1": 0.3, "accuracy": 0.2}
+    def judge(folder, name, test, workers):
+        judged.append(test["folder"])
+        return {"digest": test["digest"], "macro_f1": 0.3, "accuracy": 0.2}
 
     monkeypatch.setattr(cells, "_judge", judge)
     run(plan(), tmp_path / "out")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from classify.data.items import Source, check_classes
+from classify.data.items import Item, Source, check_classes
 from curate.errors import UserError
 from curate.tables import path_from_text
 from curate.workspace import Workspace
@@ -15,6 +16,20 @@ from curate.workspace import Workspace
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+
+
+def test_part(workspace: Workspace) -> Source:
+    """The pictures that the workspace's split holds back for testing. Raises UserError where there are none."""
+    frame = workspace.read("splits")
+    held = frame[(frame["split"] == "test") & (frame["label"] != "")].sort_values("path")
+    if not len(held):
+        raise UserError(
+            f"{workspace.path}: its split has no test part, so there is nothing to judge on.",
+            f"Split it anew with `curate split {workspace.root} --test 0.1`, or give a folder of test pictures.",
+        )
+    return Source(
+        workspace.root, "workspace", list(held["path"]), list(held["label"]), _places(workspace, held["path"])
+    )
 
 
 def from_workspace(workspace: Workspace) -> Source:
@@ -40,6 +55,11 @@ def from_workspace(workspace: Workspace) -> Source:
         f"Using the curated set of {workspace.path}: {len(train)} pictures for training, {counts.get('val', 0)} for "
         f"validation, {counts.get('test', 0)} held back for testing, {counts.get('out', 0)} taken out by curate."
     ]
+    origin = workspace.origin("splits")
+    if origin is not None and origin.inputs.get("verdicts", "") != workspace.digest("verdicts"):
+        notes.append(
+            f"People said something of these pictures since the split was made: `curate run {workspace.root}` takes it in."
+        )
     weights, copies = _balance(used)
     paths = list(used["path"])
     return Source(
@@ -47,12 +67,16 @@ def from_workspace(workspace: Workspace) -> Source:
         "workspace",
         paths,
         list(used["label"]),
-        [os.path.join(workspace.root, path_from_text(path)) for path in paths],  # noqa: PTH118  bytes-safe
+        _places(workspace, paths),
         list(used["split"]),
         weights,
         copies,
         notes,
     )
+
+
+def _places(workspace: Workspace, paths: Iterable[str]) -> list[Item]:
+    return [os.path.join(workspace.root, path_from_text(path)) for path in paths]  # noqa: PTH118  bytes-safe
 
 
 def _balance(used: pd.DataFrame) -> tuple[NDArray[np.float32] | None, NDArray[np.int32] | None]:
