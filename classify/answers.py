@@ -46,7 +46,7 @@ def answer(
         raise UserError(
             f"top is {top}; it must be 1 or more.", "It is how many classes are named for a picture."
         )
-    paths = _files(pictures)
+    paths = picture_files(pictures)
     classifier = weights_file.load(weights, device or default_device())
     table = predict_paths(paths, classifier, progress, workers=workers)
     if (table.reason != "").all():
@@ -66,7 +66,7 @@ def answer(
     return pd.DataFrame({**columns, "fault": table.detail})
 
 
-def _files(pictures: Iterable[str | Path]) -> list[str]:
+def picture_files(pictures: Iterable[str | Path]) -> list[str]:
     """Paths of the files given and of those below the folders given. Raises UserError where there are none."""
     found: list[str] = []
     folders: list[str] = []

@@ -205,6 +205,7 @@ def _judge(folder: Path, name: str, test: dict[str, Any], workers: int | None) -
         path_from_text(test["folder"]),
         folder / "best.safetensors",
         out=predictions_of(folder, name).parent,
+        leaks=False,
         workers=workers,
     )
     return {

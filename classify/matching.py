@@ -5,17 +5,19 @@ No picture is read here. What does not match is not guessed: it is listed, for a
 
 from __future__ import annotations
 
+import csv
 import difflib
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from classify.data.items import Item, Source
 from classify.data.readers import read_known
 from classify.data.readers.known import origin
+from classify.data.readers.table import read_csv
 from classify.data.readers.workspace import test_part
 from curate.errors import UserError
 from curate.tables import path_from_text, path_to_text
@@ -31,7 +33,8 @@ class ClassMatch:
 
     `labels` maps a folder's name to its class; `respelled` are those of them that differ in case or Unicode form;
     `unknown` are folders of no class, `missing` classes of no folder; `ambiguous` are those of `unknown` that
-    differ from a class in case alone, where it is not clear which folder is meant.
+    differ from a class in case alone, where it is not clear which folder is meant. `mapped` are those of `labels` that a
+    person named; `dropped` folders that a person left out.
     """
 
     labels: dict[str, str]
@@ -39,15 +42,25 @@ class ClassMatch:
     unknown: list[str]
     missing: list[str]
     ambiguous: list[str]
+    mapped: dict[str, str] = field(default_factory=dict)
+    dropped: list[str] = field(default_factory=list)
 
 
-def match_classes(folders: Sequence[str], classes: Sequence[str]) -> ClassMatch:
+def match_classes(
+    folders: Sequence[str], classes: Sequence[str], mapping: Mapping[str, str] | None = None
+) -> ClassMatch:
     """Match folder names to class names; the order of either does not matter.
+
+    What `mapping` says (folder to class, "" to leave it out) counts first.
 
     A name that is equal decides. One that differs in case or Unicode form (NFC, NFD) alone is matched where exactly
     one class and exactly one folder are spelled so, and no folder bears the class's own name.
     """
     known = set(classes)
+    mapping = mapping or {}
+    mapped = {name: mapping[name] for name in folders if mapping.get(name)}
+    dropped = sorted(name for name in folders if mapping.get(name) == "")
+    folders = [name for name in folders if name not in mapping]
     labels = {name: name for name in folders if name in known}
     spelled_classes = Counter(map(_spelling, classes))
     spelled_folders = Counter(map(_spelling, folders))
@@ -62,13 +75,15 @@ def match_classes(folders: Sequence[str], classes: Sequence[str]) -> ClassMatch:
             respelled[name] = by_spelling[spelling]
         else:
             ambiguous.append(name)
-    labels |= respelled
+    labels |= respelled | mapped
     return ClassMatch(
         labels=dict(sorted(labels.items())),
         respelled=respelled,
-        unknown=sorted(set(folders) - set(labels)),
+        unknown=sorted({*folders, *dropped} - set(labels)),
         missing=sorted(known - set(labels.values())),
         ambiguous=ambiguous,
+        mapped=dict(sorted(mapped.items())),
+        dropped=dropped,
     )
 
 
@@ -99,12 +114,20 @@ class LabelledPictures:
     said: list[str] = field(default_factory=list)
 
     @classmethod
-    def open(cls, root: str | Path, classes: Sequence[str]) -> LabelledPictures:
+    def open(
+        cls,
+        root: str | Path,
+        classes: Sequence[str],
+        *,
+        labels: str | Path | None = None,
+        mapping: Mapping[str, str] | None = None,
+    ) -> LabelledPictures:
         """The test part of a curate workspace or a data set in a known layout, else the class folders of `root`.
 
         Folders, or labels, are matched to `classes`.
 
-        Raises UserError where there is nothing such, or where nothing in it is one of the classes.
+        `labels` is a CSV file that names the pictures of the folder `root` and their labels; `mapping` as for
+        `match_classes`. Raises UserError where there is nothing such, or where nothing in it is one of the classes.
         """
         root = Path(root)
         if not root.exists():
@@ -112,29 +135,37 @@ class LabelledPictures:
                 f"{root}: there is no such folder.",
                 origin(root) or "Check the path; it is taken from the current folder.",
             )
-        workspace = Workspace.find(root)
-        if workspace is not None and workspace.path == root.absolute():
-            source: Source | None = test_part(workspace)
+        if labels is not None:
+            found = cls._of_source(_listed_pictures(root, Path(labels)), classes, mapping)
+        elif (source := _known(root)) is not None:
+            found = cls._of_source(source, classes, mapping)
         else:
-            source = read_known(root, "test")
-        return cls._of_folders(root, classes) if source is None else cls._of_source(source, classes)
+            found = cls._of_folders(root, classes, mapping)
+        strays = sorted(set(mapping or {}) - set(found.folders) - set(found.empty))
+        if strays:
+            found.said.append(f"The map names what there is no {found.noun} of: {listed(strays)}.")
+        return found
 
     @classmethod
-    def _of_source(cls, source: Source, classes: Sequence[str]) -> LabelledPictures:
+    def _of_source(
+        cls, source: Source, classes: Sequence[str], mapping: Mapping[str, str] | None
+    ) -> LabelledPictures:
         labels = sorted(set(source.labels))
-        match = match_classes(labels, classes)
+        match = match_classes(labels, classes, mapping)
         if not match.labels:
             raise UserError(
                 f"{source.root}: none of its labels is a class of the weights. "
                 f"Its labels: {listed(labels)}. The weights' classes: {listed(sorted(classes))}.",
-                "Give the weights that belong to this set.",
+                "Give the weights that belong to this set, or say with --classes MAP.csv what is which class.",
             )
         return cls(
             source.root, match, source.paths, source.labels, source.items, noun="label", said=source.notes
         )
 
     @classmethod
-    def _of_folders(cls, root: Path, classes: Sequence[str]) -> LabelledPictures:
+    def _of_folders(
+        cls, root: Path, classes: Sequence[str], mapping: Mapping[str, str] | None
+    ) -> LabelledPictures:
         """List `root` and match its class folders to `classes`.
 
         Raises UserError where there is no class folder in it, none that is one of the classes, or no file in any that is.
@@ -144,10 +175,10 @@ class LabelledPictures:
             raise UserError(
                 f"{root}: holds no class folders"
                 + (f", only {counted(loose, 'file', 'files')}." if loose else "; it is empty."),
-                f"Put the test pictures into one folder a class, FOLDER/CLASS/picture.png; the weights know "
-                f"{listed(sorted(classes))}.",
+                f"Put the test pictures into one folder a class, FOLDER/CLASS/picture.png, or give a CSV file of path and label "
+                f"with --labels; the weights know {listed(sorted(classes))}.",
             )
-        found = cls(root, match_classes(list(names), classes), loose=loose, hidden=hidden)
+        found = cls(root, match_classes(list(names), classes, mapping), loose=loose, hidden=hidden)
         if not found.match.labels:
             raise UserError(*_no_match(root, sorted(names), classes))
         for name in sorted(names):
@@ -171,6 +202,11 @@ class LabelledPictures:
     def notes(self) -> list[str]:
         """One sentence for each thing about the pictures that a reader of the scores should know."""
         match, sentences, noun = self.match, list(self.said), self.noun
+        if match.mapped:
+            pairs = [f"{folder} as {name}" for folder, name in match.mapped.items()]
+            sentences.append(f"By the map: {listed(pairs)}.")
+        if match.dropped:
+            sentences.append(f"By the map left out: {listed(match.dropped)}.")
         for folder, name in match.respelled.items():
             sentences.append(
                 f"{noun.capitalize()} '{folder}' is taken for class '{name}': the names differ in spelling alone."
@@ -180,7 +216,7 @@ class LabelledPictures:
             "it is not scored. Rename it to the class that is meant."
             for folder in match.ambiguous
         ]
-        plain = [name for name in match.unknown if name not in match.ambiguous]
+        plain = [name for name in match.unknown if name not in match.ambiguous and name not in match.dropped]
         if plain:
             count = sum(folder in set(plain) for folder in self.folders)
             sentences.append(
@@ -204,6 +240,14 @@ class LabelledPictures:
                 f"{counted(self.hidden, 'hidden file or folder was', 'hidden files or folders were')} left out."
             )
         return sentences
+
+
+def _known(root: Path) -> Source | None:
+    """The test part of a curate workspace, or of a data set in a known layout; None where `root` is neither."""
+    workspace = Workspace.find(root)
+    if workspace is not None and workspace.path == root.absolute():
+        return test_part(workspace)
+    return read_known(root, "test")
 
 
 def _class_folders(root: Path) -> tuple[dict[str, Path], int, int]:
@@ -265,7 +309,68 @@ def _no_match(root: Path, folders: list[str], classes: Sequence[str]) -> tuple[s
             continue
         if match_classes(inside, classes).labels:
             return message, f"Did you mean {root / name}? Its folders bear the classes' names."
-    return message, "Name the folders after the classes, or give the weights that belong to them."
+    return message, (
+        "Name the folders after the classes, say with --classes MAP.csv which is which, or give the weights that belong to them."
+    )
+
+
+def _listed_pictures(root: Path, labels: Path) -> Source:
+    """The pictures of the folder `root` that the CSV file `labels` names, and a word on those that it does not."""
+    if not root.is_dir():
+        raise UserError(
+            f"{root}: is a file, not a folder.", "With --labels, give the folder of the pictures."
+        )
+    source = read_csv(labels, "test", root)
+    if source is None:
+        raise UserError(
+            f"{labels}: is no CSV file." if labels.exists() else f"{labels}: there is no such file.",
+            "Give a file whose first line is `path,label`, with paths below the folder.",
+        )
+    named = {os.path.normpath(path) for path in source.paths}
+    others = sum(os.path.normpath(file) not in named for file in _files_below(root)[0])
+    if others:
+        source.notes.append(
+            f"{counted(others, 'file', 'files')} of {root} {'has' if others == 1 else 'have'} no line in {labels.name}: not scored."
+        )
+    return source
+
+
+def read_mapping(place: str | Path, classes: Sequence[str]) -> dict[str, str]:
+    """Which folder, or label, is which class: from a CSV file whose first line is `folder,class`.
+
+    An empty class leaves the folder out. Raises UserError where it cannot be read, has other columns, names a folder twice
+    or a class that is none of `classes`.
+    """
+    form = "Write a first line `folder,class`, then one folder a line; an empty class leaves it out."
+    place = Path(place)
+    found: dict[str, str] = {}
+    try:
+        with place.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = [name.strip() for name in reader.fieldnames or []]
+            if not {"folder", "class"} <= set(columns):
+                raise UserError(f"{place}: its first line does not name the columns folder and class.", form)
+            reader.fieldnames = columns
+            for row in reader:
+                folder, name = (row["folder"] or "").strip(), (row["class"] or "").strip()
+                where = f"{place}, line {reader.line_num}"
+                if not folder:
+                    raise UserError(f"{where}: the folder is empty.", form)
+                if folder in found:
+                    raise UserError(f"{where}: {folder} is named twice.", "Name each folder once.")
+                if name and name not in classes:
+                    close = difflib.get_close_matches(name, classes, 1)
+                    raise UserError(
+                        f"{where}: '{name}' is no class of the weights.",
+                        f"Did you mean '{close[0]}'?" if close else f"They know {listed(sorted(classes))}.",
+                    )
+                found[folder] = name
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UserError(f"{place}: cannot be read ({reason}).", "Give a CSV file in UTF-8.") from error
+    if not found:
+        raise UserError(f"{place}: names no folder.", form)
+    return found
 
 
 def _closest(unknown: Sequence[str], missing: Sequence[str]) -> str:

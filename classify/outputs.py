@@ -5,11 +5,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from curate.errors import UserError
 from curate.workspace import sync_folder
+
+DrawGroups = Callable[[str, Sequence[str], Sequence[Mapping[str, Any]]], str]
+"""From a title, sentences and groups of pictures to the HTML of a page.
+
+A group has a `title`, `pictures` (each `picture` uint8 (S, S, 3) or None, perhaps `saliency` the same, `tag`, `text`, `path`)
+and `more`, the number of those not shown.
+"""
 
 
 @contextlib.contextmanager

@@ -29,6 +29,11 @@ PROBABILITY = "p:"
 """A probability's column is this and the class's name."""
 
 
+def probability_columns(table: pd.DataFrame) -> list[str]:
+    """Names of the columns that hold a class's probability, in their order."""
+    return [str(name) for name in table.columns if str(name).startswith(PROBABILITY)]
+
+
 def default_device() -> str:
     """Where pictures are classified when nobody says otherwise: torch's name of a GPU, or of the processor."""
     import torch

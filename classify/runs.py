@@ -1,4 +1,4 @@
-"""The folder of a run: which settings hold in it, and that nothing is left of one that never began."""
+"""The folder of a run: which settings hold in it, what lies in it, and that nothing is left of one that never began."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from classify import checkpoints, fingerprints
+from classify.data.cache import fits
+from classify.data.prints import resolved
 from classify.settings import Settings, read_settings
 from curate.errors import Locked, UserError
 
@@ -79,3 +82,15 @@ def run_folder(run: Path) -> Iterator[None]:
             for folder in made:
                 folder.rmdir()
         raise
+
+
+def cache_folder(settings: Settings, side: int, pictures: int, run: Path) -> Path | None:
+    """Where the decoded pictures are to lie on disk; None for memory."""
+    where = settings.data.cache
+    return run if where == "disk" or (where == "auto" and not fits(pictures, side)) else None
+
+
+def prints_of(settings: Settings, run: Path, pictures: int) -> str:
+    """What is kept to know the pictures by; nothing where a run that goes on has it."""
+    kept = all((run / name).exists() for name in (fingerprints.NAME, checkpoints.NAME))
+    return "none" if kept else resolved(settings.data.fingerprints, pictures)

@@ -57,6 +57,12 @@ class DataSettings:
         "where decoded pictures lie: memory, disk, or auto: disk where they would take over half of the free memory",
         choices=("auto", "memory", "disk"),
     )
+    fingerprints: str = _key(
+        "auto",
+        "what fingerprints.parquet keeps of the pictures, by which copies of them in a test set are found: full (with a copy "
+        "of at most 192 pixels), hashes (of bytes and pixels), none, or auto: full up to 10,000 pictures",
+        choices=("auto", "full", "hashes", "none"),
+    )
     raw: bool = _key(False, "take the folder as it is, even where a curate workspace lies beside it")
     extra: tuple[str, ...] = _key((), "folders of class folders whose pictures are added for training only")
     val: float = _key(0.1, "share held out for validation where there is no workspace", low=0.01, high=0.9)

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from classify import checkpoints, models, provenance, weights
-from classify.data.cache import fits
+from classify import checkpoints, fingerprints, models, provenance, weights
+from classify.calibration import fit_file
 from classify.data.dataset import Dataset, Part, read_dataset
+from classify.data.items import Source
 from classify.data.sampling import draw_epoch
 from classify.data.sources import find_source
 from classify.distributed import Group, join
 from classify.history import Epoch, as_csv, enter, scores, waited
 from classify.learner import Learner, Plan, fastest_plan, pick, resident
 from classify.losses import log_shares
-from classify.runs import run_folder, settings_of
+from classify.runs import cache_folder, prints_of, run_folder, settings_of
 from classify.scalars import check_tensorboard, scalars
 from classify.schedule import Budget, learning_rate, side
 from classify.settings import Settings
@@ -41,6 +42,9 @@ _MEASURING = 0.02
 
 _SAVE_SECONDS = 20.0
 """Least time between two checkpoints."""
+
+_FITTED = 2_000
+"""Most validation pictures that a temperature is fitted on: its standard error is then about a fiftieth."""
 
 _SAMPLE = 5_000
 _SAMPLE_PIXELS = _SAMPLE * 64**2
@@ -67,7 +71,7 @@ class TrainResult:
 
 
 def train(
-    source: str | Path,
+    source: str | Path | Source,
     out: str | Path,
     settings: Settings | None = None,
     *,
@@ -77,25 +81,29 @@ def train(
     say: Callable[[str], None] = lambda text: None,
     progress: Progress = silent,
 ) -> TrainResult:
-    """Train on class folders, a curate workspace or a data set in a known layout (docs/data.md); the run goes to `out`.
+    """Train on class folders, a curate workspace or a data set in a known layout (docs/data.md), or on pictures that were
+    found already; the run goes to `out`.
 
     It starts from random weights, or from what `model.weights` names. `resume` goes on with the run in `out`, with its
     own settings. `workers` are processes that decode, `progress` follows them; `say` gets sentences. Writes
-    best.safetensors, last.safetensors, history.csv, settings.toml, provenance.json, files.csv and
+    best.safetensors, last.safetensors, history.csv, settings.toml, provenance.json, files.csv, fingerprints.parquet and
     checkpoint.safetensors. Raises UserError for whatever the user can mend.
     """
     start = time.monotonic()
     run = Path(out)
     settings = settings_of(run, settings, resume)
     check_tensorboard(settings)
-    found = find_source(source, settings.data.raw, settings.data.extra)
+    if isinstance(source, Source):
+        found, place = source, source.root
+    else:
+        found, place = find_source(source, settings.data.raw, settings.data.extra), Path(source)
     device = chosen_device(settings)
     with join(device, settings.training.batch_size) as group, contextlib.ExitStack() as stack:
         if group.first:
             stack.enter_context(run_folder(run))
         else:
             on_epoch, say, progress = lambda epoch: None, lambda text: None, silent
-        session = provenance.Session(run, Path(source), stack.enter_context(Watch(run)))
+        session = provenance.Session(run, place, stack.enter_context(Watch(run)))
         begin = prepare(settings, run)
         data = read_dataset(
             found,
@@ -104,7 +112,8 @@ def train(
             seed=settings.training.seed,
             workers=workers,
             progress=progress,
-            folder=_cache_folder(settings, begin.preprocessing.size, len(found.items), run),
+            folder=cache_folder(settings, begin.preprocessing.size, len(found.items), run),
+            prints=prints_of(settings, run, len(found.items)) if group.first else "none",
         )
         for note in data.notes:
             say(note)
@@ -161,6 +170,8 @@ class _Run:
             session.begin(
                 initial, self.options, settings, data, str(plan), device, begin.describe(data.classes)
             )
+        if data.seen:
+            write_whole(folder / fingerprints.NAME, fingerprints.pack(data.seen))
         self.clock = start - self.state.elapsed
         self.saved = time.monotonic()
         self.best: dict[str, torch.Tensor] | None = None
@@ -330,13 +341,32 @@ class _Run:
             self._write_weights("best.safetensors", self.best, self.state.best_epoch)
             self.best = None
         self._write_weights("last.safetensors", self.learner.averaged.state_dict(), self.state.epoch)
+        if self.state.finished:
+            self._calibrate()
         write_whole(self.folder / "history.csv", as_csv(self.state.history).encode())
         self.state.elapsed = self.elapsed
         self.session.save(self.state.epoch, self.state.finished)
         checkpoints.write(self.folder, self.learner.state(), self.state, self.about)
         self.saved = time.monotonic()
         seconds = self.saved - begun + self.state.history[-1]["evaluation_seconds"]
-        self.budget.closing = max(self.budget.closing, seconds)
+        self.budget.closing = max(self.budget.closing, seconds + self._fitting)
+
+    @property
+    def _fitting(self) -> float:
+        """Seconds that fitting both temperatures will take: every view of the pictures, where an epoch's evaluation has one."""
+        own = self.settings.evaluation
+        views = (3 if own.turn else 1) * (2 if own.flip else 1)
+        share = min(1.0, _FITTED / max(1, len(self.data.val)))
+        return 2 * views * share * float(self.state.history[-1]["evaluation_seconds"])
+
+    def _calibrate(self) -> None:
+        """Give both weights files the temperature that suits the validation part, as `evaluate` sees its pictures."""
+        val = self.data.val
+        if len(val):
+            spread = slice(None, None, -(-len(val) // _FITTED))
+            pictures, labels = val.store[val.rows[spread]], val.labels[spread]
+            for name in provenance.WEIGHTS:
+                fit_file(self.folder / name, pictures, labels, str(self.device))
 
     def _write_weights(self, name: str, state: dict[str, torch.Tensor], epoch: int) -> None:
         row = self.state.history[epoch - 1]
@@ -348,14 +378,12 @@ class _Run:
             classes=self.data.classes,
             preprocessing=self.preprocessing,
             settings=self.settings.to_dict(),
-            extra={"epoch": epoch, "val_macro_f1": None if math.isnan(row["macro_f1"]) else row["macro_f1"]},
+            extra={
+                "epoch": epoch,
+                "val_macro_f1": None if math.isnan(row["macro_f1"]) else row["macro_f1"],
+                "data_sha256": self.data.fingerprint,
+            },
         )
-
-
-def _cache_folder(settings: Settings, side: int, pictures: int, run: Path) -> Path | None:
-    """Where the decoded pictures are to lie on disk; None for memory."""
-    where = settings.data.cache
-    return run if where == "disk" or (where == "auto" and not fits(pictures, side)) else None
 
 
 def chosen_device(settings: Settings) -> torch.device:

@@ -103,10 +103,26 @@ class Classifier:
     settings: dict[str, Any]
     metadata: dict[str, Any]
 
+    @property
+    def temperature(self) -> float:
+        """What training fitted on its validation part (see `classify.calibration`); 1 where it did not."""
+        return float(self.metadata.get("temperature", 1.0))
+
     def probabilities(
         self, images: NDArray[np.uint8] | torch.Tensor, flip: bool | None = None, turn: float | None = None
     ) -> NDArray[np.float32]:
         """Probability of each class: float32 (N, C), rows sum to 1, from pictures uint8 (N, size, size, 3).
+
+        `beliefs`, made milder or bolder by the temperature. Raises ValueError for another shape.
+        """
+        from classify.calibration import calibrated
+
+        return calibrated(self.beliefs(images, flip, turn), self.temperature)
+
+    def beliefs(
+        self, images: NDArray[np.uint8] | torch.Tensor, flip: bool | None = None, turn: float | None = None
+    ) -> NDArray[np.float32]:
+        """What the network itself says: float32 (N, C), rows sum to 1, from pictures uint8 (N, size, size, 3).
 
         The mean over several views of a picture: `flip` adds its mirror image, `turn` (degrees) both of them turned to
         either side; None takes the weights' own settings (`evaluation.flip`, `evaluation.turn`). Raises ValueError for
@@ -144,7 +160,7 @@ def views(batch: torch.Tensor, flip: bool, turn: float) -> Iterator[torch.Tensor
         if angle:
             cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
             matrix = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0]], device=batch.device)
-            grid = F.affine_grid(matrix.expand(len(batch), 2, 3), list(batch.shape), align_corners=False)
+            grid = F.affine_grid(matrix.expand(batch.shape[0], 2, 3), list(batch.shape), align_corners=False)
             view = F.grid_sample(batch, grid, padding_mode="border", align_corners=False)
         yield view
         if flip:

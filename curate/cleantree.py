@@ -53,6 +53,8 @@ def build(
 ) -> Path:
     """Make the tree `out` of the plan's rows `kept`: `out/LABEL/...`, each file at its path below the root.
 
+    A file that a person gave another class lies below that one's folder instead of its own (see `_in_class`).
+
     `how` is `copy` (bytes, times and permissions) or `link`: a hard link, which costs no space and survives a move of
     the folder, or a symbolic link where the file systems differ or have no hard links. With `size` (pixels) a copy is
     brought to `size` x `size` RGB by `fit` (see `curate.images.fit`) and written as PNG, which loses nothing; its
@@ -75,7 +77,8 @@ def build(
         return out
     part = out.with_name(f".{out.name}.curate-part")
     names = list(kept["path"])
-    targets = _png_names(names) if size else names
+    targets = _in_class(names, list(kept["label"]))
+    targets = _png_names(targets) if size else targets
     jobs = [
         (path_from_text(name), path_from_text(target)) for name, target in zip(names, targets, strict=True)
     ]
@@ -123,6 +126,21 @@ def _explain(error: OSError, out: Path) -> UserError:
         f"{out}: cannot be written: {name}: {error.strerror or error}. What was written is removed again.",
         "Give a place that you may write to.",
     )
+
+
+def _in_class(paths: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """Each path, its first folder replaced by the label where they differ; `~` is added to a name that is taken."""
+    used = {path.casefold() for path in paths}
+    found = []
+    for path, label in zip(paths, labels, strict=True):
+        folder, _, rest = path.partition("/") if "/" in path else ("", "", path)
+        target = path if label in ("", folder) else f"{label}/{rest}"
+        while target != path and target.casefold() in used:
+            stem, ending = os.path.splitext(target)
+            target = f"{stem}~{ending}"
+        used.add(target.casefold())
+        found.append(target)
+    return found
 
 
 def _png_names(names: Sequence[str]) -> list[str]:

@@ -83,9 +83,9 @@ STAGES = {
         Stage("dedup", "curate.duplicates.dedup", "run", "DedupSettings", ("files", "against", "fingerprints", "cases", "planted", "judged", "verdicts"), ("pairs", "error", "leaks", "duplicates"), "Looking for duplicates"),
         Stage("filter-photos", "curate.photos", "run", "PhotoSettings", ("files", "verdicts"), ("embeddings", "share", "photos"), "Looking for photographs"),
         Stage("similar", "curate.stages.similar", "run", "SimilarSettings", ("files", "pairs", "embeddings"), ("similar",), "Looking for similar pictures"),
-        Stage("split", "curate.stages.split", "run", "SplitSettings", ("files", "pairs", "leaks", "duplicates", "photos"), ("splits",), "Splitting"),
+        Stage("split", "curate.stages.split", "run", "SplitSettings", ("files", "pairs", "leaks", "duplicates", "photos", "verdicts"), ("splits",), "Splitting"),
         Stage("balance", "curate.stages.balance", "run", "BalanceSettings", ("splits",), ("balance",), "Balancing"),
-        Stage("plan", "curate.stages.plan", "run", "PlanSettings", ("files", "leaks", "duplicates", "photos"), ("plan",), "Planning"),
+        Stage("plan", "curate.stages.plan", "run", "PlanSettings", ("files", "leaks", "duplicates", "photos", "verdicts"), ("plan",), "Planning"),
         Stage("eda", "curate.stages.eda", "run", "EdaSettings", ("files", "duplicates", "photos", "splits", "balance", "plan"), ("problems",), "Looking for problems"),
     )
 }  # fmt: skip

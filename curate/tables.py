@@ -64,6 +64,7 @@ class Table:
 _PATH = Column(TEXT, "path below the root")
 _CONTENT = Column(TEXT, "SHA-256 of the bytes, hexadecimal; empty where the file could not be read at all")
 _LABEL = Column(TEXT, "class folder: the first part of the path; empty for a file at the root")
+_CLASS = Column(TEXT, "class: that which a person gave the picture, else its class folder")
 _ACTION = Column(TEXT, "keep, remove or review (a person should look; nothing happens by itself)")
 _REASON = Column(TEXT, "why, in words with a number")
 
@@ -204,12 +205,15 @@ VERDICTS = Table(
         "other": Column(
             TEXT, "the other content, content < other, where the verdict is on a pair; else empty"
         ),
-        "verdict": Column(TEXT, "same or different (of two pictures); photo or drawing (of one)"),
+        "verdict": Column(
+            TEXT,
+            "same or different (of two pictures); photo, drawing, label:CLASS or no-class (of one)",
+        ),
         "path": Column(TEXT, "path of a file that held `content` when it was said, for people"),
         "other_path": Column(TEXT, "path of a file that held `other`"),
         "said": Column(TEXT, "when it was said: ISO 8601, UTC"),
     },
-    ("content", "other"),
+    ("content", "other", "verdict"),
 )
 """What people decided, by content: it survives renames, moves and rescans. No stage ever writes it."""
 
@@ -219,7 +223,7 @@ LEAKS = Table(
     {
         "path": _PATH,
         "content": _CONTENT,
-        "label": _LABEL,
+        "label": _CLASS,
         "other": Column(TEXT, "path in the other folder of the same picture"),
         "other_label": Column(TEXT, "its class folder there"),
         "tier": Column(TEXT, "exact, pixel, verdict or near: how the two are alike"),
@@ -249,7 +253,7 @@ DUPLICATES = Table(
     {
         "path": _PATH,
         "content": _CONTENT,
-        "label": _LABEL,
+        "label": _CLASS,
         "group": Column(INT32, "number of the group, from 0, by the keeper's path"),
         "tier": Column(
             TEXT,
@@ -333,7 +337,7 @@ SPLITS = Table(
     {
         "path": _PATH,
         "content": _CONTENT,
-        "label": _LABEL,
+        "label": _CLASS,
         "split": Column(TEXT, "train, val, test; out: not used (removed, unreadable, or waiting for review)"),
         "group": Column(INT32, "pictures that must stay on one side share a number"),
         "reason": Column(TEXT, "why it is out, else empty"),
@@ -346,7 +350,7 @@ BALANCE = Table(
     1,
     {
         "path": _PATH,
-        "label": _LABEL,
+        "label": _CLASS,
         "weight": Column(FLOAT32, "weight of the picture's class in the loss; mean 1 over the training part"),
         "copies": Column(
             INT32, "times the picture is drawn an epoch: 0 left out, 1 once, n > 1 augmented copies"
@@ -379,9 +383,12 @@ PLAN = Table(
         "content": _CONTENT,
         "size": Column(INT64, "bytes"),
         "mtime_ns": Column(INT64, "time of last change when it was scanned, nanoseconds since 1970"),
-        "label": _LABEL,
+        "label": _CLASS,
         "action": _ACTION,
-        "stage": Column(TEXT, "who decided: scan, against, dedup, filter-photos; empty for keep"),
+        "stage": Column(
+            TEXT,
+            "who decided: scan, against, dedup, filter-photos, verdict; empty for keep but where a person gave the class",
+        ),
         "reason": _REASON,
         "score": Column(FLOAT32, "the decision's score, 0..1"),
         "other": Column(TEXT, "for a duplicate: the path of the file kept for it, else empty"),

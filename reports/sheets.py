@@ -178,7 +178,7 @@ def labelled_rows_png(
         draw.text((_MARGIN, y + 14), heading, _MUTED, plain)
         y += 44
         for (name, about, pictures), height in zip(below, high[heading], strict=True):
-            draw.text((_MARGIN, y), name, _INK, plain)
+            draw.text((_MARGIN, y), _fitting(name, plain, _TEXT - 16), _INK, plain)
             draw.multiline_text((_MARGIN, y + 20), _wrapped(about, small), _MUTED, small, spacing=3)
             for column, picture in enumerate(pictures):
                 canvas.paste(thumbnail(picture, cell), (left + column * step, y))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from classify.cli import impact, judging, training
+from classify.cli import comparing, errors, explaining, exporting, impact, judging, training
 
 app = typer.Typer(
     name="classify",
@@ -21,9 +21,14 @@ app = typer.Typer(
 for _name, _command in {
     "train": training.train_command,
     "evaluate": judging.evaluate_command,
+    "compare": comparing.compare_command,
+    "errors": errors.errors_command,
+    "label-errors": errors.label_errors_command,
+    "explain": explaining.explain_command,
     "predict": judging.predict_command,
-    "sweep": training.sweep_command,
+    "export": exporting.export_command,
     "impact": impact.impact_command,
+    "sweep": training.sweep_command,
     "models": training.models_command,
     "settings": training.settings_command,
     "augmentations": training.augmentations_command,

@@ -26,11 +26,25 @@ def evaluate_command(
         Path | None,
         typer.Option(metavar="DIR", help="Where the results go [default: evaluation, beside WEIGHTS]."),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV", help="Path and label of FOLDER's pictures, where it has no class folders."
+        ),
+    ] = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Which folder is which class, where they are called otherwise."),
+    ] = None,
+    leaks: Annotated[
+        bool, typer.Option("--leaks/--no-leaks", help="Look for test pictures that are in the training set.")
+    ] = True,
     workers: Workers = None,
 ) -> None:
     """Print scikit-learn's classification report of a test folder, and write predictions, metrics and confusion."""
     from classify.evaluation import evaluate
     from reports.confusion import confusion_matrix_png
+    from reports.evaluation import evaluation_page
 
     terminal = session.terminal
     with terminal.progress("Predicting") as progress:
@@ -38,7 +52,11 @@ def evaluate_command(
             folder,
             weights,
             out=out,
+            labels=labels,
+            classes=classes,
             draw=confusion_matrix_png,
+            page=evaluation_page,
+            leaks=leaks,
             workers=workers,
             progress=progress,
             say=terminal.say,

@@ -57,6 +57,14 @@ def common(
 shared = command(common, Session)
 
 
+def usual_name(source: Path) -> str:
+    """The usual name of results: that of the folder or the file that was learnt from."""
+    name = source.resolve().name
+    for ending in (".curate", ".csv", ".parquet"):
+        name = name.removesuffix(ending)
+    return name
+
+
 class EpochLines:
     """A line for the first epoch, the last, and one each fortieth of the budget between: a long run stays readable."""
 

@@ -8,16 +8,17 @@ from typing import Annotated
 
 import typer
 
-from classify.cli.session import EpochLines, Overrides, Session, SettingsFile, Source, Workers, shared
+from classify.cli.session import (
+    EpochLines,
+    Overrides,
+    Session,
+    SettingsFile,
+    Source,
+    Workers,
+    shared,
+    usual_name,
+)
 from curate.errors import UserError
-
-
-def _run_name(source: Path) -> str:
-    """The usual name of a run: that of the folder or the file that it learns from."""
-    name = source.resolve().name
-    for ending in (".curate", ".csv", ".parquet"):
-        name = name.removesuffix(ending)
-    return name
 
 
 @shared
@@ -40,7 +41,7 @@ def train_command(
     from classify.training import train
 
     terminal = session.terminal
-    run = out or Path("runs") / _run_name(source)
+    run = out or Path("runs") / usual_name(source)
     chosen = read_settings(settings, set_ or [])
     with terminal.progress("Reading pictures") as progress:
         result = train(

@@ -12,16 +12,18 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from classify.data.items import Item, decode, fetch
+from classify.data.items import Fetched, Item, decode
+from classify.data.prints import print_of
 from classify.weights import Preprocessing
 from curate.engine import Progress, map_chunks, silent
 from curate.errors import UserError
 from curate.images import Unreadable
+from curate.lookalikes import Print
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +42,8 @@ class Pictures:
 
     `images` uint8 (N, size, size, 3); `index` int64 (N,): which of the items asked for each one is; `contents`: the
     SHA-256 of its bytes, `sizes` their number; `hashes` uint64 (N, 2): perceptual hash of the picture and of its mirror
-    image, where `hashed` (bool (N,)) is true; `unreadable`: (number of the item, reason code) of the others.
+    image, where `hashed` (bool (N,)) is true; `unreadable`: (number of the item, reason code) of the others; `prints`:
+    what is kept to know the pictures again by, where it was asked for, else empty.
     """
 
     images: NDArray[np.uint8]
@@ -50,6 +53,7 @@ class Pictures:
     hashes: NDArray[np.uint64]
     hashed: NDArray[np.bool_]
     unreadable: list[tuple[int, str]]
+    prints: list[Print]
 
 
 def read_pictures(
@@ -59,40 +63,38 @@ def read_pictures(
     workers: int | None = None,
     progress: Progress = silent,
     folder: Path | None = None,
+    prints: str = "none",
 ) -> Pictures:
     """Read and decode `items` in worker processes; what is no picture is skipped and named.
 
-    With `folder` the array lies in a nameless file there, which is gone when the process ends, however it ends. Raises
-    UserError where there is no room for it.
+    `prints` is full, hashes or none: see `classify.data.prints`. With `folder` the array lies in a nameless file there,
+    which is gone when the process ends, however it ends. Raises UserError where there is no room for it.
     """
     side = preprocessing.size
     images = _space((len(items), side, side, 3), folder)
     index: list[int] = []
-    contents: list[str] = []
-    sizes: list[int] = []
-    hashes: list[tuple[int, int] | None] = []
+    kept: list[_Found] = []
     unreadable: list[tuple[int, str]] = []
-    read = functools.partial(_read_chunk, preprocessing=preprocessing)
+    read = functools.partial(_read_chunk, preprocessing=preprocessing, prints=prints)
     asked = 0
-    for chunk in map_chunks(read, _Fetched(items), workers=workers, progress=progress):
+    for chunk in map_chunks(read, Fetched(items), workers=workers, progress=progress):
         for found in chunk:
             if isinstance(found, str):
                 unreadable.append((asked, found))
             else:
-                images[len(index)], content, size, pair = found
+                images[len(index)] = found.image
                 index.append(asked)
-                contents.append(content)
-                sizes.append(size)
-                hashes.append(pair)
+                kept.append(found._replace(image=_NO_IMAGE))
             asked += 1
     return Pictures(
         images[: len(index)],
         np.array(index, np.int64),
-        contents,
-        sizes,
-        np.array([pair or (0, 0) for pair in hashes], np.uint64).reshape(-1, 2),
-        np.array([pair is not None for pair in hashes], bool),
+        [one.content for one in kept],
+        [one.size for one in kept],
+        np.array([one.hashes or (0, 0) for one in kept], np.uint64).reshape(-1, 2),
+        np.array([one.hashes is not None for one in kept], bool),
         unreadable,
+        [one.print for one in kept if one.print is not None],
     )
 
 
@@ -121,46 +123,39 @@ def _space(shape: tuple[int, ...], folder: Path | None) -> NDArray[np.uint8]:
         ) from error
 
 
-Found = tuple["NDArray[np.uint8]", str, int, "tuple[int, int] | None"]
+class _Found(NamedTuple):
+    """A picture that was read: its pixels, content and the number of its bytes, perceptual hashes and print, if any."""
+
+    image: NDArray[np.uint8]
+    content: str
+    size: int
+    hashes: tuple[int, int] | None
+    print: Print | None
 
 
-class _Fetched(Sequence[Item | Unreadable]):
-    """The items with those of larger files taken out of them: a worker process is sent its pictures, not the file."""
-
-    def __init__(self, items: Sequence[Item]) -> None:
-        self.items = items
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    @overload
-    def __getitem__(self, at: int) -> Item | Unreadable: ...
-    @overload
-    def __getitem__(self, at: slice) -> Sequence[Item | Unreadable]: ...
-    def __getitem__(self, at: int | slice) -> Item | Unreadable | Sequence[Item | Unreadable]:
-        """One item, or the items of a slice, in memory; an error in the place of what cannot be had."""
-        if isinstance(at, slice):
-            return [self[index] for index in range(*at.indices(len(self)))]
-        try:
-            return fetch(self.items[at])
-        except Unreadable as error:
-            return error
+_NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 
 
-def _read_chunk(items: Sequence[Item | Unreadable], preprocessing: Preprocessing) -> list[Found | str]:
-    """For each item its picture, content and hashes, or the reason why there is none."""
-    return [item.reason if isinstance(item, Unreadable) else _read(item, preprocessing) for item in items]
+def _read_chunk(
+    items: Sequence[Item | Unreadable], preprocessing: Preprocessing, prints: str
+) -> list[_Found | str]:
+    """For each item its picture and what is known of it, or the reason why there is none."""
+    return [
+        item.reason if isinstance(item, Unreadable) else _read(item, preprocessing, prints) for item in items
+    ]
 
 
-def _read(item: Item, preprocessing: Preprocessing) -> Found | str:
+def _read(item: Item, preprocessing: Preprocessing, prints: str) -> _Found | str:
     try:
         image, data = decode(item, preprocessing)
     except Unreadable as error:
         return error.reason
+    kept = None if prints == "none" else print_of(item, image, data, preprocessing, copy=prints == "full")
     pair = None
     if isinstance(item, str | Path) or max(image.size) >= SMALL:
         pair = (_hash(image), _hash(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)))
-    return preprocessing.picture(image), hashlib.sha256(data).hexdigest(), len(data), pair
+    content = hashlib.sha256(data).hexdigest() if kept is None else kept.content.hex()
+    return _Found(preprocessing.picture(image), content, len(data), pair, kept)
 
 
 def _hash(image: Image.Image) -> int:

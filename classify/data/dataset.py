@@ -18,6 +18,7 @@ from classify.weights import Preprocessing
 from curate.engine import Progress, silent
 from curate.errors import UserError
 from curate.images import REASONS
+from curate.lookalikes import Print
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,10 +68,21 @@ class ReadFile:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """A picture that a run learns from or chooses its epoch by: path as of `ReadFile`, class, part, and its print."""
+
+    path: str
+    label: str
+    part: str
+    print: Print
+
+
+@dataclass(frozen=True)
 class Dataset:
     """What a run learns from: class names (labels count them), both parts, a fingerprint, and sentences for the user.
 
-    `files` are all that were read, in the order of their paths.
+    `files` are all that were read, in the order of their paths; `seen` those of both parts where prints were asked for,
+    else empty.
     """
 
     classes: list[str]
@@ -79,6 +91,7 @@ class Dataset:
     fingerprint: str
     notes: list[str]
     files: list[ReadFile]
+    seen: list[Seen]
 
 
 def read_dataset(
@@ -90,13 +103,16 @@ def read_dataset(
     workers: int | None = None,
     progress: Progress = silent,
     folder: Path | None = None,
+    prints: str = "none",
 ) -> Dataset:
     """Decode the source and split it where it is not split yet (`val`: share held out). Raises UserError.
 
     Balance weights are the workspace's; else the inverse of the class's share of the training part. With `folder` the
-    pictures lie in a file there, see `read_pictures`.
+    pictures lie in a file there; `prints` says what is kept to know them by: see `read_pictures`.
     """
-    pictures = read_pictures(source.items, preprocessing, workers=workers, progress=progress, folder=folder)
+    pictures = read_pictures(
+        source.items, preprocessing, workers=workers, progress=progress, folder=folder, prints=prints
+    )
     notes = list(source.notes) + _unreadable(source, pictures)
     labels = [source.labels[index] for index in pictures.index]
     if not labels:
@@ -128,6 +144,7 @@ def read_dataset(
         ),
         notes,
         _files(source, pictures, held, used),
+        _seen(source, pictures, labels, held, kept) if pictures.prints else [],
     )
 
 
@@ -227,6 +244,22 @@ def _files(
             part = "val" if held[row] else "train" if used[row] else "left out"
             files.append(ReadFile(path, pictures.contents[row], pictures.sizes[row], label, part))
     return sorted(files, key=lambda file: file.path)
+
+
+def _seen(
+    source: Source, pictures: Pictures, labels: Sequence[str], held: NDArray[np.bool_], kept: Sequence[int]
+) -> list[Seen]:
+    """The pictures `kept` of both parts, in the order of their paths."""
+    found = [
+        Seen(
+            source.paths[pictures.index[row]],
+            labels[row],
+            "val" if held[row] else "train",
+            pictures.prints[row],
+        )
+        for row in kept
+    ]
+    return sorted(found, key=lambda one: one.path)
 
 
 def _unreadable(source: Source, pictures: Pictures) -> list[str]:

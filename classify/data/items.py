@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from curate.errors import UserError
-from curate.images import open_image, read_bytes, to_rgb
+from curate.images import Unreadable, open_image, read_bytes, to_rgb
 
 if TYPE_CHECKING:
     from classify.weights import Preprocessing
@@ -35,18 +35,44 @@ def fetch(item: Item) -> str | Path | bytes | NDArray[np.uint8]:
     return item if isinstance(item, str | Path | bytes | np.ndarray) else item.load()
 
 
-def decode(item: Item, preprocessing: Preprocessing) -> tuple[Image.Image, bytes]:
+def decode(item: Item, preprocessing: Preprocessing | None = None) -> tuple[Image.Image, bytes]:
     """The item as an RGB picture, and the bytes that are its content; grey becomes three equal channels.
 
     A large JPEG is decoded at a reduced scale whose shorter side is no less than twice the network's size, which leaves
-    enough for a good picture. Raises `curate.images.Unreadable`.
+    enough for a good picture; without `preprocessing` at its full size, and anything transparent on white. Raises
+    `curate.images.Unreadable`.
     """
     item = fetch(item)
     if isinstance(item, np.ndarray):
         return Image.fromarray(item).convert("RGB"), repr(item.shape).encode() + item.tobytes()
     data = item if isinstance(item, bytes) else read_bytes(item)
+    if preprocessing is None:
+        return to_rgb(open_image(data)), data
     image = open_image(data, at_least=2 * preprocessing.size)
     return to_rgb(image, preprocessing.background), data
+
+
+class Fetched(Sequence[Item | Unreadable]):
+    """The items with those of larger files taken out of them: a worker process is sent its pictures, not the file."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @overload
+    def __getitem__(self, at: int) -> Item | Unreadable: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Item | Unreadable]: ...
+    def __getitem__(self, at: int | slice) -> Item | Unreadable | Sequence[Item | Unreadable]:
+        """One item, or the items of a slice, in memory; an error in the place of what cannot be had."""
+        if isinstance(at, slice):
+            return [self[index] for index in range(*at.indices(len(self)))]
+        try:
+            return fetch(self.items[at])
+        except Unreadable as error:
+            return error
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """How good a classifier is on a folder of pictures: predictions to scores, and what is handed in."""
 
 from classify.evaluation.judging import SCHEMA, Evaluation, evaluate
-from classify.evaluation.scores import TOP, classification_report, confusion, measure, summary
+from classify.evaluation.scores import TOP, classification_report, confusion, measure, summary, uncertainty
 
 __all__ = [
     "SCHEMA",
@@ -12,4 +12,5 @@ __all__ = [
     "evaluate",
     "measure",
     "summary",
+    "uncertainty",
 ]

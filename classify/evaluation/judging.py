@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from classify.evaluation.scores import classification_report, measure, summary
-from classify.matching import LabelledPictures, counted, listed
+from classify.data.items import decode
+from classify.evaluation.leaks import Leaks, find_leaks
+from classify.evaluation.scores import classification_report, measure, remarks, summary, uncertainty
+from classify.matching import LabelledPictures, counted, listed, read_mapping
 from classify.outputs import output_folder, write_all
 from classify.prediction import PROBABILITY, default_device, predict
 from curate.engine import Progress, silent
@@ -22,21 +24,27 @@ from curate.tables import path_to_text
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+    from PIL import Image
 
     from classify.weights import Classifier
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the layout of `metrics.json`."""
 
 Draw = Callable[["NDArray[np.int64]", Sequence[str]], bytes]
+Page = Callable[
+    [Mapping[str, Any], "pd.DataFrame", bytes, Callable[[int], "Image.Image"], Sequence[str]], str
+]
+"""Metrics, predictions, the confusion matrix's PNG, the picture of a row, and the sentences said, to HTML."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """What `evaluate` found.
 
-    `predictions`: one row a scored picture, `path` (relative to the folder, or a place such as `t10k-images[17]`), `label`, `prediction`, `confidence` and
-    `p:CLASS` (float32) for each class of the weights. `metrics`: what `metrics.json` holds. `report`: scikit-learn's
+    `predictions`: one row a scored picture, `path` (relative to the folder, or a place such as `t10k-images[17]`),
+    `label`, `prediction`, `confidence`, `group` (int64: copies of each other share a number) and `p:CLASS` (float32) for
+    each class of the weights. `metrics`: what `metrics.json` holds. `report`: scikit-learn's
     classification report. `text`: the report with what is to be known about it, as printed. `out`: the folder where
     all of it was written.
     """
@@ -53,7 +61,11 @@ def evaluate(
     weights: str | Path,
     *,
     out: str | Path | None = None,
+    labels: str | Path | None = None,
+    classes: str | Path | None = None,
     draw: Draw | None = None,
+    page: Page | None = None,
+    leaks: bool = True,
     device: str | None = None,
     workers: int | None = None,
     progress: Progress = silent,
@@ -62,16 +74,20 @@ def evaluate(
     """Classify every picture of `folder` with the weights file `weights`, and score the result.
 
     `folder` holds class folders, or is a data set in a known layout (docs/data.md), of which the test part is taken.
-    Folders, or labels, are matched to classes by name; what does not match is said and left out of the scores. Writes
+    Folders, or labels, are matched to classes by name; what does not match is said and left out of the scores. `labels` is
+    a CSV file of path and label for the pictures of a folder without class folders; `classes` one of folder and class
+    where they are called otherwise than the weights' classes. Writes
     `metrics.json`, `predictions.parquet`, `confusion_matrix.csv`, `report.txt` and, where `draw` (a confusion matrix
-    and its classes to a PNG's bytes) is given, `confusion_matrix.png` to `out`, by default the folder `evaluation`
-    beside the weights. `device` is one of torch's, by default cuda where there is one. `say` is given each line for a
+    and its classes to a PNG's bytes) is given, `confusion_matrix.png`, with `page` also `evaluation.html`, to `out`, by default
+    the folder `evaluation` beside the weights. With `leaks` it looks which test pictures are in the training set
+    (docs/leaks.md). `device` is one of torch's, by default cuda where there is one. `say` is given each line for a
     person. Raises UserError where the folder, the weights or `out` will not do.
     """
     from classify import weights as weights_file
 
     classifier = weights_file.load(weights, device or default_device())
-    found = LabelledPictures.open(folder, classifier.classes)
+    mapping = read_mapping(classes, classifier.classes) if classes is not None else None
+    found = LabelledPictures.open(folder, classifier.classes, labels=labels, mapping=mapping)
     place = Path(out) if out is not None else Path(weights).absolute().parent / "evaluation"
     lines: list[str] = []
 
@@ -84,8 +100,18 @@ def evaluate(
         for note in found.notes():
             tell(note)
         table = _predict(found, classifier, workers, progress)
-        predictions, metrics, report = _judge(table, found, classifier.classes, Path(weights), tell)
+        seen = _leaks(table, found, classifier, Path(weights), workers, progress) if leaks else None
+        predictions, metrics, report = _judge(table, found, classifier, Path(weights), seen, tell)
         files = _files(predictions, metrics, lines, draw)
+        if draw is not None and page is not None:
+            items = dict(zip(found.paths, found.items, strict=True))
+
+            def read(row: int) -> Image.Image:
+                return decode(items[predictions["path"].iloc[row]], classifier.preprocessing)[0]
+
+            said = [*found.notes(), *remarks(metrics, classifier.classes)]
+            html = page(metrics, predictions, files["confusion_matrix.png"], read, said)
+            files = {"evaluation.html": html.encode("utf-8", "backslashreplace"), **files}
         write_all(place, files)
     if say is not None:
         say(f"\nWritten to {place}: {', '.join(files)}.")
@@ -117,8 +143,9 @@ def _predict(
 def _judge(
     table: pd.DataFrame,
     found: LabelledPictures,
-    classes: Sequence[str],
+    classifier: Classifier,
     weights: Path,
+    seen: Leaks | None,
     tell: Callable[[str], None],
 ) -> tuple[pd.DataFrame, dict[str, Any], str]:
     """Score what can be scored, name the rest, and tell it: the predictions, the metrics and the report."""
@@ -134,16 +161,19 @@ def _judge(
             else "files cannot be read as pictures and are"
         )
         tell(f"{len(unreadable):,} {what} not scored: {shown}.")
+    classes = classifier.classes
     columns = ["path", "label", "prediction", "confidence", *(PROBABILITY + name for name in classes)]
     predictions = table.loc[readable & known, columns].reset_index(drop=True)
-    scores = measure(predictions, classes)
+    predictions.insert(4, "group", np.arange(len(predictions)) if seen is None else seen.groups)
+    scores = measure(predictions, classes) | uncertainty(predictions, classes, classifier.temperature)
     report = classification_report(predictions["label"].tolist(), predictions["prediction"].tolist())
     tell(
         f"\n{counted(len(predictions), 'picture', 'pictures')} of {counted(len(scores['per_class']), 'class', 'classes')} in "
         f"{found.root}, by {weights}\n"
     )
     tell(report)
-    for line in summary(scores, classes):
+    scores["leaks"] = None if seen is None else seen.measure(predictions, classes)
+    for line in [*summary(scores, classes), *(seen.sentences(scores["leaks"], scores) if seen else [])]:
         tell(line)
     match = found.match
     metrics = {
@@ -155,6 +185,8 @@ def _judge(
         "folders": {
             "matched": match.labels,
             "respelled": match.respelled,
+            "mapped": match.mapped,
+            "dropped": match.dropped,
             "unknown": match.unknown,
             "ambiguous": match.ambiguous,
             "missing": match.missing,
@@ -167,6 +199,27 @@ def _judge(
         "scikit_learn": sklearn.__version__,
     }
     return predictions, metrics, report
+
+
+def _leaks(
+    table: pd.DataFrame,
+    found: LabelledPictures,
+    classifier: Classifier,
+    weights: Path,
+    workers: int | None,
+    progress: Progress,
+) -> Leaks:
+    """Which of the scored pictures, in the order of the predictions, are in the training set."""
+    rows = np.flatnonzero((table["reason"] == "") & (table["label"] != ""))
+    return find_leaks(
+        [found.items[row] for row in rows],
+        table["path"].iloc[rows].tolist(),
+        table["label"].iloc[rows].tolist(),
+        weights,
+        classifier,
+        workers=workers,
+        progress=progress,
+    )
 
 
 def _plain(frame: pd.DataFrame) -> list[dict[str, Any]]:

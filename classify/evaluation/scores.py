@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from classify.calibration import calibrated, reliability
+from classify.evaluation.intervals import LEVEL, RESAMPLES, intervals
 from classify.matching import listed
 from classify.prediction import PROBABILITY
 
@@ -113,6 +115,58 @@ def _most_confused(matrix: NDArray[np.int64], names: Sequence[str]) -> list[dict
     ]
 
 
+def uncertainty(
+    predictions: pd.DataFrame, classes: Sequence[str], temperature: float = 1.0
+) -> dict[str, Any]:
+    """How far the scores of a predictions table can be believed, and its beliefs; plain data, for JSON.
+
+    `intervals` (see `classify.evaluation.intervals`): 95 % intervals of the overall scores and of each class, by `group`;
+    `calibration` (see `classify.calibration`): the expected calibration error, what it were without `temperature`, and
+    the reliability in bins. Raises ValueError where there are no rows.
+    """
+    if predictions.empty:
+        raise ValueError("predictions: no rows")
+    present = sorted(set(predictions["label"]))
+    place = {name: i for i, name in enumerate([*present, *sorted(set(classes) - set(present))])}
+    labels, guesses = (
+        predictions[column].map(place).to_numpy(np.int64) for column in ("label", "prediction")
+    )
+    found = intervals(labels, guesses, predictions["group"].to_numpy() if "group" in predictions else None)
+    belief = predictions[[PROBABILITY + name for name in classes]].to_numpy(np.float32)
+    right = labels == guesses
+    own = reliability(belief.max(axis=1), right)
+    raw = reliability(calibrated(belief, 1 / temperature).max(axis=1), right)
+    return {
+        "intervals": {
+            "level": LEVEL,
+            "resamples": RESAMPLES,
+            "groups": found.groups,
+            **{name: list(getattr(found, name)) for name in ("accuracy", "macro_f1", "balanced_accuracy")},
+            "per_class": {
+                name: {what: getattr(found, what)[i].tolist() for what in ("precision", "recall", "f1")}
+                for i, name in enumerate(present)
+            },
+        },
+        "calibration": {
+            "temperature": temperature,
+            "ece": own.ece,
+            "ece_without_temperature": raw.ece,
+            "bins": [
+                {"low": low, "high": high, "pictures": count, "confidence": mean, "accuracy": share}
+                for low, high, count, mean, share in zip(
+                    own.edges[:-1].tolist(),
+                    own.edges[1:].tolist(),
+                    own.counts.tolist(),
+                    own.confidence.tolist(),
+                    own.accuracy.tolist(),
+                    strict=True,
+                )
+                if count
+            ],
+        },
+    }
+
+
 def summary(scores: Mapping[str, Any], classes: Sequence[str]) -> list[str]:
     """The lines below the report: what scikit-learn leaves out, and over which classes the averages are."""
     figures = [
@@ -125,6 +179,14 @@ def summary(scores: Mapping[str, Any], classes: Sequence[str]) -> list[str]:
     if f"top_{TOP}_accuracy" in scores:
         figures.append(f"top-{TOP} accuracy {scores[f'top_{TOP}_accuracy']:.4f}")
     lines = [", ".join(figures)]
+    if "intervals" in scores:
+        lines += _doubts(scores["intervals"], scores["calibration"], scores["pictures"])
+    return [*lines, *remarks(scores, classes)]
+
+
+def remarks(scores: Mapping[str, Any], classes: Sequence[str]) -> list[str]:
+    """Sentences on classes without pictures, and on what is confused."""
+    lines = []
     absent = sorted(set(classes) - set(scores["per_class"]))
     if absent:
         lines.append(
@@ -144,3 +206,19 @@ def summary(scores: Mapping[str, Any], classes: Sequence[str]) -> list[str]:
         ]
         lines.append(f"Most confused: {'; '.join(pairs)}.")
     return lines
+
+
+def _doubts(found: Mapping[str, Any], belief: Mapping[str, Any], pictures: int) -> list[str]:
+    """Intervals and calibration in words."""
+    ends = {name: "{:.3f} to {:.3f}".format(*found[name]) for name in ("accuracy", "macro_f1")}
+    of = f", copies of a picture counted once: {found['groups']:,} of {pictures:,}"
+    lines = [
+        f"{found['level']:.0%} intervals: accuracy {ends['accuracy']}, macro-F1 {ends['macro_f1']}"
+        f"{of if found['groups'] < pictures else ''}."
+    ]
+    error, raw, temperature = belief["ece"], belief["ece_without_temperature"], belief["temperature"]
+    told = f"Confidence is off by {error:.3f} on average (expected calibration error"
+    if temperature == 1:
+        return [*lines, f"{told}; no temperature was fitted)."]
+    helped = "" if error <= raw else ": here the temperature does not help"
+    return [*lines, f"{told}; without the temperature {temperature:.2f}: {raw:.3f}){helped}."]

@@ -191,17 +191,21 @@ def verdict_command(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="A [B] VERDICT", help="Two pictures and same|different, or one and photo|drawing."
+            metavar="A [B] VERDICT",
+            help="Two pictures and same|different, or one and photo|drawing|ok|label:CLASS|no-class.",
         ),
     ] = None,
     said: Annotated[
-        Path | None, typer.Option("--from", metavar="FILE", help="A CSV file with columns a, b, verdict.")
+        Path | None,
+        typer.Option(
+            "--from", metavar="FILE", help="A CSV file with columns a, b, verdict, or path, verdict."
+        ),
     ] = None,
 ) -> None:
-    """Say whether two pictures are the same, or one is a photo or a drawing.
+    """Say whether two pictures are the same, what one is, or where it belongs.
 
-    It counts for more than any score, is kept by content, and so outlives renames and rescans. Without A: list what
-    was said.
+    It counts for more than any score, is kept by content, and so outlives renames and rescans. `ok` says that a label is
+    right, `label:CLASS` which one is, `no-class` that none is. Without A: list what was said.
     """
     from curate.verdicts import read_said, read_verdicts, record
 
@@ -216,7 +220,8 @@ def verdict_command(
         case _:
             raise UserError(
                 "a verdict needs one or two files and a word.",
-                "Write: curate verdict DIR A B same|different, or: curate verdict DIR A photo|drawing",
+                "Write: curate verdict DIR A B same|different, or: curate verdict DIR A "
+                "photo|drawing|ok|label:CLASS|no-class",
             )
     with session.open() as workspace:
         if not workspace.has("files"):

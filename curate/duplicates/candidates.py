@@ -119,14 +119,18 @@ def shared_features(
         return np.zeros((0, 2), np.int32)
     import faiss
 
+    before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(workers or default_workers())
-    vectors = descriptors.astype(np.float32)
-    index = _index(vectors)
-    found = []
-    for mirror in (False, True):
-        queries = vectors[:, MIRRORED_BINS] if mirror else vectors
-        distances, neighbours = index.search(np.ascontiguousarray(queries), FEATURE_NEIGHBOURS + 1)
-        found.append(_votes(distances, neighbours, owner, count))
+    try:
+        vectors = descriptors.astype(np.float32)
+        index = _index(vectors)
+        found = []
+        for mirror in (False, True):
+            queries = vectors[:, MIRRORED_BINS] if mirror else vectors
+            distances, neighbours = index.search(np.ascontiguousarray(queries), FEATURE_NEIGHBOURS + 1)
+            found.append(_votes(distances, neighbours, owner, count))
+    finally:
+        faiss.omp_set_num_threads(before)  # torch in this process shares the number
     return _strongest(np.concatenate([f[0] for f in found]), np.concatenate([f[1] for f in found]), count)
 
 

@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from curate.engine import Progress, silent
 from curate.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
     from curate.duplicates.alignment import Picture
-    from curate.duplicates.evidence import Question
+    from curate.duplicates.evidence import Finding, Question
+    from curate.duplicates.search import Matches
     from curate.pipeline import Context
 
 VERSION = 1
@@ -153,7 +156,10 @@ def _judged(
     if len(prints) < 2:
         return JUDGED.empty()
     pictures = _pictures(prints, features=settings.search == "full")
-    questions = _questions(prints, pictures, context)
+    hashes = np.frombuffer(b"".join(prints["hash"]), np.uint8).reshape(-1, 2, 32)
+    questions, matches = candidates(hashes, pictures, context.workers)
+    if len(matches.crowded):
+        context.say(matches.note())
     content = prints["content"].tolist()
     ours = prints["content"].isin(mine).to_numpy()
     questions = [q for q in questions if ours[q.a] or ours[q.b]]
@@ -199,24 +205,46 @@ def _pictures(prints: pd.DataFrame, features: bool) -> list[Picture]:
     ]
 
 
-def _questions(prints: pd.DataFrame, pictures: list[Picture], context: Context) -> list[Question]:
-    """Candidate pairs, sorted: near in the hash, or sharing local features."""
+def candidates(
+    hashes: NDArray[np.uint8], pictures: Sequence[Picture], workers: int | None = None
+) -> tuple[list[Question], Matches]:
+    """Candidate pairs, sorted: near in the hash, or sharing local features; and what the search of the hashes found.
+
+    `hashes` uint8 (N, 2, 32) and `pictures`, N of them, are those of one fingerprint each.
+    """
     from curate.duplicates.candidates import SEARCHED, shared_features
     from curate.duplicates.evidence import Question
     from curate.duplicates.search import near_pairs
 
-    hashes = np.frombuffer(b"".join(prints["hash"]), np.uint8).reshape(-1, 2, 32)
-    found = near_pairs(hashes, workers=context.workers)
-    if len(found.crowded):
-        context.say(found.note())
+    found = near_pairs(hashes, workers=workers)
     asked = {(a, b): Question(a, b, d, o, (j, k)) for a, b, d, o, j, k in found.pairs.tolist()}
     strongest = [p.descriptors[:SEARCHED] for p in pictures]
     if any(len(one) for one in strongest):
         owner = np.repeat(np.arange(len(pictures)), [len(one) for one in strongest])
-        shared = shared_features(np.concatenate(strongest), owner, len(pictures), context.workers)
+        shared = shared_features(np.concatenate(strongest), owner, len(pictures), workers)
         for a, b in shared.tolist():
             asked.setdefault((a, b), Question(a, b, 257, 0, (0, 0)))
-    return [asked[pair] for pair in sorted(asked)]
+    return [asked[pair] for pair in sorted(asked)], found
+
+
+def findings(
+    questions: Sequence[Question],
+    pictures: Sequence[Picture],
+    workers: int | None = None,
+    progress: Progress = silent,
+) -> dict[tuple[int, int], Finding]:
+    """What the second look says to each question, by its pair of pictures; in worker processes."""
+    from curate.duplicates.evidence import judge
+    from curate.engine import map_chunks
+
+    portions = [questions[i : i + _QUESTIONS] for i in range(0, len(questions), _QUESTIONS)]
+    work = [({i: pictures[i] for q in portion for i in (q.a, q.b)}, portion) for portion in portions]
+    look = functools.partial(judge, threshold=-1.0)
+    return {
+        (finding.a, finding.b): finding
+        for found in map_chunks(look, work, workers=workers, chunk=1, progress=progress)
+        for finding in found
+    }
 
 
 def _cases(
@@ -297,22 +325,11 @@ def _answers(
     import pandas as pd
 
     from curate.duplicates.closer import doubts, look
-    from curate.duplicates.evidence import Finding, judge
     from curate.engine import map_chunks
 
-    portions = [questions[i : i + _QUESTIONS] for i in range(0, len(questions), _QUESTIONS)]
-    work = [({i: pictures[i] for q in portion for i in (q.a, q.b)}, portion) for portion in portions]
-    findings: dict[tuple[int, int], Finding] = {}
-    for found in map_chunks(
-        functools.partial(judge, threshold=-1.0),
-        work,
-        workers=context.workers,
-        chunk=1,
-        progress=context.progress,
-    ):
-        findings |= {(finding.a, finding.b): finding for finding in found}
-    doubtful = doubts(list(findings.values()), contents, places, [picture.boxes for picture in pictures])
-    for found in map_chunks(look, doubtful, workers=context.workers, chunk=128, progress=context.progress):
-        findings |= {(finding.a, finding.b): finding for finding in found}
-    rows = [(finding.score, finding.evidence) for finding in (findings[q.a, q.b] for q in questions)]
+    found = findings(questions, pictures, context.workers, context.progress)
+    doubtful = doubts(list(found.values()), contents, places, [picture.boxes for picture in pictures])
+    for closer in map_chunks(look, doubtful, workers=context.workers, chunk=128, progress=context.progress):
+        found |= {(finding.a, finding.b): finding for finding in closer}
+    rows = [(finding.score, finding.evidence) for finding in (found[q.a, q.b] for q in questions)]
     return pd.DataFrame(rows, columns=["score", "evidence"]).astype({"score": "float32"})

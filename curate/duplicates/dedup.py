@@ -17,7 +17,7 @@ from curate.duplicates.groups import TIERS, Links, assemble, link, numbered
 from curate.duplicates.keeper import within
 from curate.errors import UserError
 from curate.tables import path_to_text
-from curate.verdicts import read_verdicts
+from curate.verdicts import labels_said, read_verdicts, relabelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +67,7 @@ def run(context: Context, settings: DedupSettings) -> dict[str, pd.DataFrame]:
     )
     prints = context.read("fingerprints")
     verdicts = read_verdicts(context.workspace)
+    files = relabelled(files, labels_said(verdicts))
     judged = context.read("judged")
     scores = judged["score"].to_numpy()
     threshold = threshold_for(scores, settings.precision) if settings.precision else settings.threshold

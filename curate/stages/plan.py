@@ -5,8 +5,9 @@ The plan is a table that anyone can read. Nothing here touches a file; `curate.j
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -14,8 +15,11 @@ import pandas as pd
 from curate.images import REASONS
 from curate.pipeline import Context
 from curate.tables import PLAN
+from curate.verdicts import labels_said, read_verdicts, relabelled
 
 VERSION = 1
+
+_NO_CLASS = "a person said that it belongs to no class"
 
 Row = dict[Hashable, Any]
 
@@ -31,28 +35,38 @@ class PlanSettings:
 
 
 def run(context: Context, settings: PlanSettings) -> dict[str, pd.DataFrame]:
-    """The stage: files, duplicates, photos, leaks -> plan."""
-    tables = (context.read(name) for name in ("files", "duplicates", "photos", "leaks"))
-    return {"plan": plan_files(*tables)}
+    """The stage: files, duplicates, photos, leaks, verdicts -> plan."""
+    files, duplicates, photos, leaks = (
+        context.read(name) for name in ("files", "duplicates", "photos", "leaks")
+    )
+    said = labels_said(read_verdicts(context.workspace))
+    return {"plan": plan_files(files, duplicates, photos, leaks, said)}
 
 
 def plan_files(
-    files: pd.DataFrame, duplicates: pd.DataFrame, photos: pd.DataFrame, leaks: pd.DataFrame | None = None
+    files: pd.DataFrame,
+    duplicates: pd.DataFrame,
+    photos: pd.DataFrame,
+    leaks: pd.DataFrame | None = None,
+    said: Mapping[str, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """One row a file of `files`, with the columns of `curate.tables.PLAN`, sorted by path.
 
-    The first that holds decides:
+    `said` is the class that people gave contents ("": none), see `curate.verdicts.labels_said`. The first that holds
+    decides:
 
     1. Unreadable: remove; where that says nothing against the picture (`UNJUDGED`): review.
     2. A picture that the folder given with `--against` holds too: remove.
-    3. A duplicate of a file that stays, or one of a group that was dropped as a whole: remove.
-    4. A photograph: remove.
-    5. A duplicate whose keeper goes (as a photograph, say) and which does not go itself: review, so it stays. It was
+    3. What a person said belongs to no class: remove.
+    4. A duplicate of a file that stays, or one of a group that was dropped as a whole: remove.
+    5. A photograph: remove.
+    6. A duplicate whose keeper goes (as a photograph, say) and which does not go itself: review, so it stays. It was
        compared with the keeper alone, so nothing says that another file of the group stands for it.
-    6. What dedup or the photo filter wants a person to see: review.
-    7. Anything else: keep.
+    7. What dedup or the photo filter wants a person to see: review.
+    8. Anything else: keep; where a person gave it another class than its folder's, that is the reason.
     """
-    listed: list[Row] = files[[*_FROM_FILES, "status", "reason"]].to_dict("records")
+    folders = dict(zip(files["path"], files["label"], strict=True))
+    listed: list[Row] = relabelled(files, said)[[*_FROM_FILES, "status", "reason"]].to_dict("records")
     copies = _by_path(duplicates[["path", "keeper", "action", "reason", "score"]])
     photo = _by_path(photos[["path", "action", "reason", "photo_score"]])
     leaking = _by_path(leaks[["path", "reason", "score"]]) if leaks is not None else {}
@@ -62,6 +76,7 @@ def plan_files(
         for row in listed
         if row["status"] == "ok"
         and row["path"] not in leaking
+        and said.get(row["content"]) != ""
         and copies.get(row["path"], {}).get("action") != "remove"
         and photo.get(row["path"], {}).get("action") != "remove"
     }
@@ -70,10 +85,14 @@ def plan_files(
         leak, copy = leaking.get(row["path"]), copies.get(row["path"])
         if row["status"] == "ok" and leak is not None:
             action, stage, reason, score, other = "remove", "against", leak["reason"], leak["score"], ""
+        elif row["status"] == "ok" and said.get(row["content"]) == "":
+            action, stage, reason, score, other = "remove", "verdict", _NO_CLASS, 1.0, ""
         elif row["status"] == "ok" and copy is not None and copy["keeper"] in dropped:
             action, stage, reason, score, other = "remove", "dedup", copy["reason"], copy["score"], ""
         else:
             action, stage, reason, score, other = _decide(row, copy, photo.get(row["path"]), staying)
+        if action == "keep" and row["label"] != folders[row["path"]]:
+            stage, reason, score = "verdict", f"a person said that it belongs to '{row['label']}'", 1.0
         rows.append(
             {name: row[name] for name in _FROM_FILES}
             | {"action": action, "stage": stage, "reason": reason, "score": score, "other": other}
@@ -102,7 +121,7 @@ def _decide(
     if photo is not None and photo["action"] == "remove":
         return "remove", "filter-photos", photo["reason"], photo["photo_score"], ""
     if copy is not None and duplicate:
-        reason = f"a copy of {copy['keeper']}, which is not kept; this file was not found to be a photograph, so it stays"
+        reason = f"a copy of {copy['keeper']}, which is not kept; nothing was found against this file itself, so it stays"
         return "review", "dedup", reason, copy["score"], ""
     if copy is not None and copy["action"] == "review":
         return "review", "dedup", copy["reason"], copy["score"], ""

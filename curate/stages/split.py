@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,7 @@ from curate.errors import UserError
 from curate.pipeline import Context
 from curate.stages.plan import describe_unreadable, plan_files
 from curate.tables import SPLITS
+from curate.verdicts import labels_said, read_verdicts, relabelled
 
 VERSION = 1
 
@@ -55,11 +57,12 @@ class _Group:
 
 
 def run(context: Context, settings: SplitSettings) -> dict[str, pd.DataFrame]:
-    """The stage: files, pairs, leaks, duplicates, photos -> splits."""
+    """The stage: files, pairs, leaks, duplicates, photos, verdicts -> splits."""
     files, pairs, leaks, duplicates, photos = (
         context.read(name) for name in ("files", "pairs", "leaks", "duplicates", "photos")
     )
-    return {"splits": split_files(files, duplicates, photos, settings, pairs, leaks)}
+    said = labels_said(read_verdicts(context.workspace))
+    return {"splits": split_files(files, duplicates, photos, settings, pairs, leaks, said)}
 
 
 def split_files(
@@ -69,8 +72,12 @@ def split_files(
     settings: SplitSettings,
     pairs: pd.DataFrame | None = None,
     leaks: pd.DataFrame | None = None,
+    said: Mapping[str, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """One row a file of `files`, with the columns of `curate.tables.SPLITS`, sorted by path.
+
+    Labels are the class folders, but for contents that people gave another class (`said`, see
+    `curate.verdicts.labels_said`).
 
     What stays on one side: a group of `duplicates`, equal bytes, and, where `pairs` is given, whatever a chain of pairs
     connects. Two crops of one picture need not be found alike, and be kept both; through the whole picture, which may be
@@ -81,11 +88,12 @@ def split_files(
     groups or more has at least one picture in each part that is asked for. Raises UserError for impossible shares.
     """
     _check(settings)
+    outs = _outs(files, plan_files(files, duplicates, photos, leaks, said), duplicates)
+    files = relabelled(files, said)
     rows: list[dict[Hashable, Any]] = (
         files[["path", "content", "label"]].sort_values("path", kind="stable").to_dict("records")
     )
     roots = _join(rows, duplicates, pairs)
-    outs = _outs(files, duplicates, photos, leaks)
     groups: dict[int, _Group] = {}
     for index, row in enumerate(rows):
         if row["path"] not in outs:
@@ -162,16 +170,13 @@ def _join(rows: list[dict[Hashable, Any]], duplicates: pd.DataFrame, pairs: pd.D
     return [find(index) for index in range(len(rows))]
 
 
-def _outs(
-    files: pd.DataFrame, duplicates: pd.DataFrame, photos: pd.DataFrame, leaks: pd.DataFrame | None
-) -> dict[str, str]:
+def _outs(files: pd.DataFrame, plan: pd.DataFrame, duplicates: pd.DataFrame) -> dict[str, str]:
     """The files that take no part, with the reason."""
     unreadable = files[files["status"] != "ok"]
     reasons = {
         path: describe_unreadable(reason)
         for path, reason in zip(unreadable["path"], unreadable["reason"], strict=True)
     }
-    plan = plan_files(files, duplicates, photos, leaks)
     removed = plan[plan["action"] == "remove"]
     reasons |= dict(zip(removed["path"], removed["reason"], strict=True))
     open_groups = duplicates[duplicates["conflict"] & (duplicates["action"] == "review")]["group"]

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from classify.settings import Settings
+
 
 @pytest.fixture
 def offline(monkeypatch):
@@ -34,3 +36,16 @@ def stripes(tmp_path_factory):
             pixels = 128 + 80 * plane[..., None] + random.normal(0, 10, (24, 24, 3))
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(root / name / f"{index}.png")
     return root
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """Settings of a training that takes a second."""
+    changes = {
+        "data": {"size": 16},
+        "model": {"width": 4},
+        "training": {
+            "epochs": 2, "minutes": 0.0, "batch_size": 8, "precision": "fp32", "first_size": 0, "device": "cpu",
+        },
+    }  # fmt: skip
+    return Settings().replaced(changes, "test").resolved()

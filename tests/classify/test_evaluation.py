@@ -14,7 +14,7 @@ from PIL import Image
 from sklearn import metrics as sklearn_metrics
 
 from classify import models, weights
-from classify.evaluation import classification_report, confusion, evaluate, measure, summary
+from classify.evaluation import classification_report, confusion, evaluate, measure, summary, uncertainty
 from classify.matching import match_classes
 from curate.errors import UserError
 
@@ -229,6 +229,7 @@ def test_everything_is_written_and_can_be_read_back(full_folder, weights_file, t
         "label",
         "prediction",
         "confidence",
+        "group",
         *(f"p:{name}" for name in CLASSES),
     ]
     assert len(table) == 30
@@ -240,7 +241,7 @@ def test_everything_is_written_and_can_be_read_back(full_folder, weights_file, t
     np.testing.assert_allclose(belief.max(axis=1), table["confidence"])
     stored = json.loads((out / "metrics.json").read_text())
     assert stored == result.metrics
-    assert stored["schema"] == 1
+    assert stored["schema"] == 2
     truth, guess = table["label"], table["prediction"]
     assert stored["macro_f1"] == pytest.approx(sklearn_metrics.f1_score(truth, guess, average="macro"))
     report = sklearn_metrics.classification_report(truth, guess, zero_division=0)
@@ -253,6 +254,59 @@ def test_everything_is_written_and_can_be_read_back(full_folder, weights_file, t
     assert list(counts.index) == list(counts.columns) == CLASSES
     assert counts.to_numpy().sum() == 30
     assert (out / "confusion_matrix.png").read_bytes() == b"picture"
+
+
+def test_intervals_and_calibration_stand_beside_the_scores(full):
+    found = full.metrics["intervals"]
+    for name in ("accuracy", "macro_f1", "balanced_accuracy"):
+        low, high = found[name]
+        assert 0 <= low <= full.metrics[name] <= high <= 1
+        assert high - low > 0.05  # thirty pictures say little
+    for name, ends in found["per_class"].items():
+        assert ends["f1"][0] <= full.metrics["per_class"][name]["f1"] <= ends["f1"][1]
+    assert sum(row["pictures"] for row in full.metrics["calibration"]["bins"]) == 30
+    low, high = found["accuracy"]
+    assert f"95% intervals: accuracy {low:.3f} to {high:.3f}" in full.text
+    assert "no temperature was fitted" in full.text
+
+
+def test_a_temperature_changes_confidences_and_no_prediction(full_folder, weights_file, full, tmp_path):
+    found = weights.load(weights_file)
+    warm = tmp_path / "warm.safetensors"
+    weights.save(
+        warm,
+        found.model.state_dict(),
+        model="small-resnet",
+        model_options={"size": 16, "width": 4},
+        classes=found.classes,
+        preprocessing=found.preprocessing,
+        settings=found.settings,
+        extra={"temperature": 40.0},
+    )
+    result = evaluate(full_folder, warm, out=tmp_path / "out")
+    assert answers(result) == answers(full)
+    assert (result.predictions["confidence"] < full.predictions["confidence"] - 1e-4).all()
+    calibration = result.metrics["calibration"]
+    assert calibration["temperature"] == 40
+    assert calibration["ece_without_temperature"] == pytest.approx(
+        full.metrics["calibration"]["ece"], abs=1e-6
+    )
+    assert "without the temperature 40.00" in result.text
+
+
+def test_ten_thousand_pictures_of_five_hundred_classes_have_scores_and_intervals():
+    generator = np.random.default_rng(0)
+    names = [f"class {i}" for i in range(500)]
+    labels = np.arange(10_000) % 500
+    belief = generator.random((10_000, 500), np.float32)
+    belief[np.arange(10_000), np.where(generator.random(10_000) < 0.6, labels, 0)] += 1
+    belief /= belief.sum(1, keepdims=True)
+    table = pd.DataFrame(belief, columns=[f"p:{name}" for name in names])
+    table.insert(0, "label", [names[i] for i in labels])
+    table.insert(1, "prediction", [names[i] for i in belief.argmax(1)])
+    scores = measure(table, names) | uncertainty(table, names)
+    low, high = scores["intervals"]["macro_f1"]
+    assert low < scores["macro_f1"] < high < low + 0.05
 
 
 def test_the_default_place_is_beside_the_weights(full_folder, weights_file, tmp_path):
@@ -411,6 +465,86 @@ def test_a_table_gives_what_its_folder_gives(full_folder, weights_file, full, tm
     assert result.metrics["folder"] == str(table)
 
 
+@pytest.fixture
+def flat(full_folder, tmp_path):
+    """The same pictures in one folder, and the list of their labels."""
+    root = tmp_path / "flat"
+    root.mkdir()
+    lines = ["path,label"]
+    for path in sorted(full_folder.rglob("*.png")):
+        parts = path.relative_to(full_folder).parts
+        shutil.copy(path, root / "-".join(parts))
+        lines.append(f"{'-'.join(parts)},{parts[0]}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    return root
+
+
+def test_a_flat_folder_with_a_list_of_labels_gives_what_class_folders_give(
+    flat, weights_file, full, tmp_path
+):
+    shutil.copy(flat / "cat-0.png", flat / "more.png")
+    result = evaluate(flat, weights_file, out=tmp_path / "out", labels=tmp_path / "labels.csv")
+    assert answers(result) == {path.replace("/", "-"): name for path, name in answers(full).items()}
+    assert result.report == full.report
+    assert result.metrics["intervals"] == full.metrics["intervals"]
+    assert "1 file of" in result.text
+    assert "has no line in labels.csv: not scored" in result.text
+
+
+def test_a_listed_file_that_is_not_there_is_named(flat, weights_file, full, tmp_path):
+    (flat / "cat-0.png").unlink()
+    result = evaluate(flat, weights_file, out=tmp_path / "out", labels=tmp_path / "labels.csv")
+    assert [row["path"] for row in result.metrics["unreadable"]] == ["cat-0.png"]
+    assert len(result.predictions) == 29
+
+
+def test_mapped_folders_give_the_same_verdicts(folder, weights_file, full, tmp_path):
+    (folder / "cat").rename(folder / "Katze")
+    (folder / "dog" / "deep").rename(folder / "Welpe")
+    shutil.copytree(folder / "bird", folder / "rubbish")
+    table = tmp_path / "map.csv"
+    table.write_text("folder,class\nKatze,cat\nWelpe,dog\nrubbish,\nHase,goat\n")
+    result = evaluate(folder, weights_file, out=tmp_path / "out", classes=table)
+    renamed = {
+        path.replace("Katze/", "cat/").replace("Welpe/", "dog/deep/"): name
+        for path, name in answers(result).items()
+    }
+    assert renamed == answers(full)
+    assert result.report == full.report
+    assert "By the map: Katze as cat, Welpe as dog." in result.text
+    assert "By the map left out: rubbish." in result.text
+    assert "The map names what there is no folder of: Hase." in result.text
+    assert result.metrics["folders"]["mapped"] == {"Katze": "cat", "Welpe": "dog"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "does not name the columns folder and class"),
+        ("folder,class\n", "names no folder"),
+        ("folder,class\na,cta\n", "line 2: 'cta' is no class of the weights"),
+        ("folder,class\na,cat\na,dog\n", "line 3: a is named twice"),
+        ("folder,class\n,dog\n", "line 2: the folder is empty"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_map_that_will_not_do(text, message, tmp_path, folder, weights_file):
+    table = tmp_path / "map.csv"
+    if text is not None:
+        table.write_text(text)
+    assert message in refused(tmp_path, folder, weights_file, classes=table)
+
+
+def test_a_list_of_labels_that_will_not_do(tmp_path, flat, folder, weights_file):
+    assert "is no CSV file" in refused(tmp_path, flat, weights_file, labels=weights_file)
+    assert "there is no such file" in refused(tmp_path, flat, weights_file, labels=tmp_path / "none.csv")
+    (tmp_path / "short.csv").write_text("path\ncat-0.png\n")
+    assert "has no column label" in refused(tmp_path, flat, weights_file, labels=tmp_path / "short.csv")
+    assert "is a file, not a folder" in refused(
+        tmp_path, weights_file, weights_file, labels=tmp_path / "labels.csv"
+    )
+
+
 def test_arrays_have_readable_names_in_the_predictions(weights_file, tmp_path):
     root = tmp_path / "digits"
     root.mkdir()
@@ -452,7 +586,8 @@ def test_an_empty_test_folder(tmp_path, weights_file):
 def test_a_flat_folder(tmp_path, folder, weights_file):
     text = refused(tmp_path, folder / "dog" / "deep", weights_file)
     assert "holds no class folders, only 1 file." in text
-    assert "FOLDER/CLASS/picture.png; the weights know bird, cat, dog" in text
+    assert "FOLDER/CLASS/picture.png, or give a CSV file" in text
+    assert "the weights know bird, cat, dog" in text
 
 
 def test_no_folder_is_a_class(tmp_path, folder, weights_file):

@@ -71,6 +71,7 @@ def test_a_run_learns_and_leaves_all_its_files(shapes, tmp_path):
         "best.safetensors",
         "checkpoint.safetensors",
         "files.csv",
+        "fingerprints.parquet",
         "history.csv",
         "last.safetensors",
         "provenance.json",

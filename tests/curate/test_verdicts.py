@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 import curate
-from curate.errors import UserError
+from curate.errors import Refused, UserError
+from curate.journal import apply
 from curate.pipeline import session
 from curate.verdicts import read_said, read_verdicts, record
 
@@ -78,6 +79,14 @@ def test_a_csv_of_verdicts(tmp_path: Path) -> None:
     file = tmp_path / "said.csv"
     file.write_text("a,b,verdict,note\nx.png,y.png, same,sure\n")
     assert read_said(file) == [("x.png", "y.png", "same")]
+    file.write_text("path,label,suggested,verdict\nx.png,cat,dog,take\ny.png,cat,dog,\nz.png,cat,dog,ok\n")
+    assert read_said(file) == [("x.png", "", "label:dog"), ("z.png", "", "ok")]
+    file.write_text("path,verdict\nx.png,take\n")
+    with pytest.raises(UserError, match="line 2: nothing is suggested"):
+        read_said(file)
+    file.write_text("path,label\nx.png,cat\n")
+    with pytest.raises(UserError, match="has no column verdict"):
+        read_said(file)
     file.write_text("a,verdict\nx.png,same\n")
     with pytest.raises(UserError, match="has no column b"):
         read_said(file)
@@ -122,3 +131,92 @@ def test_a_verdict_on_one_picture_settles_it(folder: Path) -> None:
     ]
     assert photos.loc["copy.png", "reason"] == "a person said so"
     assert photos.loc["2.png", "reason"] != "a person said so"
+
+
+@pytest.fixture
+def classes(tmp_path: Path, scene: Callable[..., Image.Image]) -> Path:
+    """Six pictures under cat, six under dog, one at the root; cat/0.png and dog/0.png differ."""
+    root = tmp_path / "classes"
+    for seed in range(12):
+        place = root / ("cat", "dog")[seed % 2] / f"{seed // 2}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        scene(seed).save(place)
+    scene(20).save(root / "loose.png")
+    return root
+
+
+def test_labels_that_people_gave_reach_split_plan_and_clean_tree(classes: Path, tmp_path: Path) -> None:
+    curate.run(classes, workers=1)
+    before = {path: path.read_bytes() for path in sorted(classes.rglob("*.png"))}
+    with session(classes) as workspace:
+        said = [("cat/0.png", "", "label:dog"), ("cat/1.png", "", "no-class"), ("cat/2.png", "", "ok")]
+        record(workspace, [*said, ("loose.png", "", "label:cat")])
+        with pytest.raises(Refused, match="older than the table 'verdicts'"):
+            apply(workspace, copy_to=tmp_path / "clean")
+    plan = curate.run(classes, workers=1).set_index("path")
+    assert plan.loc["cat/0.png", ["label", "action", "stage", "reason"]].tolist() == [
+        "dog", "keep", "verdict", "a person said that it belongs to 'dog'",
+    ]  # fmt: skip
+    assert plan.loc["cat/1.png", ["action", "stage", "reason"]].tolist() == [
+        "remove", "verdict", "a person said that it belongs to no class",
+    ]  # fmt: skip
+    assert plan.loc["cat/2.png", ["label", "action", "stage"]].tolist() == ["cat", "keep", ""]
+    splits = curate.split(classes, workers=1).set_index("path")
+    assert splits.loc["cat/0.png", "label"] == "dog"
+    assert splits.loc["loose.png", "label"] == "cat"
+    assert splits.loc["cat/1.png", ["split", "reason"]].tolist() == [
+        "out", "a person said that it belongs to no class",
+    ]  # fmt: skip
+    curate.apply(classes, copy_to=tmp_path / "clean")
+    found = {str(path.relative_to(tmp_path / "clean")) for path in (tmp_path / "clean").rglob("*.png")}
+    assert {"dog/0.png", "dog/0~.png", "cat/loose.png"} <= found
+    assert not {"cat/0.png", "cat/1.png", "loose.png"} & found
+    assert (tmp_path / "clean" / "dog" / "0~.png").read_bytes() == before[classes / "cat" / "0.png"]
+    curate.apply(classes)
+    assert not (classes / "cat" / "1.png").exists()
+    assert (classes / "cat" / "0.png").exists()
+    curate.undo(classes)
+    assert {path: path.read_bytes() for path in sorted(classes.rglob("*.png"))} == before
+
+
+def test_a_label_lasts_beside_a_verdict_on_what_a_picture_is(classes: Path) -> None:
+    curate.scan(classes, workers=1)
+    with session(classes) as workspace:
+        record(workspace, [("cat/0.png", "", "label:dog"), ("cat/0.png", "", "drawing")])
+        table = record(workspace, [("cat/0.png", "", "ok")])
+        assert sorted(table["verdict"]) == ["drawing", "label:cat"]
+        (classes / "cat" / "0.png").rename(classes / "dog" / "moved.png")
+    plan = curate.run(classes, workers=1).set_index("path")
+    assert plan.loc["dog/moved.png", "label"] == "cat"
+
+
+def test_one_picture_under_two_labels_is_settled_by_a_label(classes: Path) -> None:
+    (classes / "dog" / "same.png").write_bytes((classes / "cat" / "0.png").read_bytes())
+    assert curate.dedup(classes, workers=1)["conflict"].all()
+    with session(classes) as workspace:
+        record(workspace, [("dog/same.png", "", "ok")])
+    found = curate.dedup(classes, workers=1)
+    assert not found["conflict"].any()
+    assert sorted(found["action"]) == ["keep", "remove"]
+    assert set(found["label"]) == {"dog"}
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (("cat/0.png", "", "label:dgo"), "there is no class 'dgo'; do you mean dog"),
+        (("cat/0.png", "", "label:"), "there is no class ''"),
+        (("cat/0.png", "", "wrong"), "'wrong' is no verdict on one picture"),
+        (("loose.png", "", "ok"), "lies in no class folder"),
+        (("cat/0.png", "cat/1.png", "label:dog"), "no verdict on two pictures"),
+    ],
+)
+def test_a_label_that_makes_no_sense_is_refused(
+    classes: Path, said: tuple[str, str, str], message: str
+) -> None:
+    curate.scan(classes, workers=1)
+    with session(classes) as workspace:
+        with pytest.raises(UserError, match=message) as error:
+            record(workspace, [("cat/1.png", "", "ok"), said])
+        assert error.value.remedy
+        assert read_verdicts(workspace).empty

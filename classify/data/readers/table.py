@@ -17,8 +17,8 @@ _FORM = (
 )
 
 
-def read_csv(place: Path, purpose: Purpose) -> Source | None:
-    """Pictures that a CSV file names; paths are relative to its folder, or absolute.
+def read_csv(place: Path, purpose: Purpose, folder: Path | None = None) -> Source | None:
+    """Pictures that a CSV file names; paths are relative to `folder`, by default its own, or absolute.
 
     Values of `split` are the usual names of parts (`parts.NAMES`). Raises UserError for anything that is unclear, with
     the line's number.
@@ -26,7 +26,7 @@ def read_csv(place: Path, purpose: Purpose) -> Source | None:
     if place.suffix.lower() != ".csv" or not place.is_file():
         return None
     parts: dict[str, Rows] = {}
-    folder = place.absolute().parent
+    folder = (folder or place.parent).absolute()
     seen: dict[str, int] = {}
     for line, path, label, split in _lines(place):
         where = f"{place}, line {line}"

@@ -55,6 +55,11 @@ def from_workspace(workspace: Workspace) -> Source:
         f"Using the curated set of {workspace.path}: {len(train)} pictures for training, {counts.get('val', 0)} for "
         f"validation, {counts.get('test', 0)} held back for testing, {counts.get('out', 0)} taken out by curate."
     ]
+    origin = workspace.origin("splits")
+    if origin is not None and origin.inputs.get("verdicts", "") != workspace.digest("verdicts"):
+        notes.append(
+            f"People said something of these pictures since the split was made: `curate run {workspace.root}` takes it in."
+        )
     weights, copies = _balance(used)
     paths = list(used["path"])
     return Source(
