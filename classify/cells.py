@@ -265,10 +265,11 @@ def reason_of(folder: Path, returncode: int | None) -> str:
 
 def main() -> None:
     """Work on the cell whose folder is the argument, until it is done or standard input ends."""
-    sweep = sys.stdin.buffer
+    sweep = sys.stdin.fileno()
 
     def follow() -> None:
-        sweep.read()
+        while os.read(sweep, 1):  # not through `sys.stdin`, whose lock would be missing when Python ends
+            pass
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()

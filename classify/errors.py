@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ class Errors:
 
     `table`: one row a wrong picture, class by class, the worst first: `path`, `label`, `prediction`, `confidence`
     (probability of the prediction), `p_label` (that of the label) and `margin` (the difference, 0..1). `groups`: for a
-    page, one a class that has errors: `title`, `pictures` (each `picture` uint8 (S, S, 3) or None, `saliency` the same,
+    page, one a class that has errors: `title`, `pictures` (each `picture` uint8 (S, S, 3) or None, `saliency` float (S, S) or None,
     `tag`, `text`, `path`) and `more`, how many are not shown. `sentences`: for people. `out`: where it was written.
     """
 
@@ -68,7 +69,7 @@ def find_errors(
 
     `out` is by default the evaluation's own folder. Where `draw` is given, `errors.html` shows the worst of each class,
     with `saliency` beside what spoke for the prediction; a picture that is no longer there is named without being shown.
-    Raises UserError where the folder is no evaluation, or where `saliency` is given and the weights are gone.
+    Raises UserError where the folder is no evaluation.
     """
     place = Path(evaluation)
     predictions, metrics = _read(place)
@@ -82,9 +83,11 @@ def find_errors(
         groups: list[dict[str, Any]] = []
         if draw is not None and len(table):
             classes = [name.removeprefix(PROBABILITY) for name in probability_columns(predictions)]
-            items, note = _items(folder, classes)
-            sentences += [note] if note else []
-            show = _shower(metrics, saliency)
+            items, note = _items(folder, table["path"].tolist(), classes)
+            show, why = _shower(metrics, saliency)
+            for sentence in filter(None, (note, why)):
+                sentences.append(sentence)
+                say(sentence)
             groups = _groups(table, items, show, progress)
         content = {
             "schema": SCHEMA,
@@ -156,8 +159,15 @@ def _sentences(table: pd.DataFrame, pictures: int) -> list[str]:
     return sentences
 
 
-def _items(folder: Path, classes: Sequence[str]) -> tuple[dict[str, Item], str]:
-    """The test pictures by path, and a sentence where they are no longer there."""
+def _items(folder: Path, paths: Sequence[str], classes: Sequence[str]) -> tuple[dict[str, Item], str]:
+    """The pictures at `paths`: files below the folder, or of a data set in a known layout; or why they cannot be had."""
+    files: dict[str, Item] = {
+        path: file
+        for path in paths
+        if os.path.isfile(file := os.path.join(folder, path_from_text(path)))  # noqa: PTH113, PTH118  bytes-safe
+    }
+    if files:
+        return files, ""
     try:
         found = LabelledPictures.open(folder, classes)
     except UserError as error:
@@ -165,26 +175,36 @@ def _items(folder: Path, classes: Sequence[str]) -> tuple[dict[str, Item], str]:
     return dict(zip(found.paths, found.items, strict=True)), ""
 
 
-Shown = tuple["NDArray[np.uint8] | None", "NDArray[np.uint8] | None"]
+Shown = tuple["NDArray[np.uint8] | None", "NDArray[np.floating] | None"]
 
 
-def _shower(metrics: Mapping[str, Any], saliency: Saliency | None) -> Callable[[Item | None, str], Shown]:
-    """A function that gives a picture, and what spoke for a class in it, ready to be shown. Raises UserError."""
+def _shower(
+    metrics: Mapping[str, Any], saliency: Saliency | None
+) -> tuple[Callable[[Item | None, str], Shown], str]:
+    """A function that gives a picture, and how much each place spoke for a class in it; or why the latter cannot be had."""
+
+    def plain(item: Item | None, prediction: str) -> Shown:
+        return _picture(item, _SHOWN), None
+
     if saliency is None:
-        return lambda item, prediction: (_picture(item, _SHOWN), None)
+        return plain, ""
     from classify import weights
 
     look = saliency
-    classifier = weights.load(path_from_text(metrics["weights"]), default_device())
+    try:
+        classifier = weights.load(path_from_text(metrics["weights"]), default_device())
+        side = classifier.preprocessing.size
+        look(classifier, np.zeros((side, side, 3), np.uint8), 0)
+    except UserError as error:
+        return plain, f"Where the network looked is not shown. {error.message} {error.remedy}"
 
     def show(item: Item | None, prediction: str) -> Shown:
         picture = _picture(item, classifier.preprocessing)
         if picture is None:
             return None, None
-        heat = look(classifier, picture, classifier.classes.index(prediction))
-        return picture, overlaid(picture, np.asarray(heat, np.float64))
+        return picture, look(classifier, picture, classifier.classes.index(prediction))
 
-    return show
+    return show, ""
 
 
 def _picture(item: Item | None, preprocessing: Preprocessing) -> NDArray[np.uint8] | None:
@@ -192,14 +212,6 @@ def _picture(item: Item | None, preprocessing: Preprocessing) -> NDArray[np.uint
         return None if item is None else read_picture(item, preprocessing)
     except Unreadable:
         return None
-
-
-def overlaid(picture: NDArray[np.uint8], heat: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """A picture uint8 (S, S, 3) in grey, red where `heat` (S, S), 0..1, is high."""
-    grey = picture.mean(axis=2, keepdims=True) * 0.6 + 255 * 0.4
-    share = np.clip(heat, 0, 1)[..., None] * 0.75
-    mixed: NDArray[np.uint8] = (grey * (1 - share) + np.array([214, 39, 40]) * share).astype(np.uint8)
-    return mixed
 
 
 def _groups(

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from reports.document import Gallery, Section, Shot, document
+from reports.saliency import overlay
 
 
 def errors_page(title: str, sentences: Sequence[str], groups: Sequence[Mapping[str, Any]]) -> str:
     """The HTML of an evaluation's wrong pictures.
 
-    `groups` have a `title`, `pictures` (each `picture` uint8 (S, S, 3) or None, `saliency` the same, `tag`, `text` and
-    `path`) and `more`, the number of those not shown. Where there is a saliency it stands beside its picture.
+    `groups` have a `title`, `pictures` (each `picture` uint8 (S, S, 3) or None, `saliency` float (S, S), 0..1, or None, `tag`,
+    `text` and `path`) and `more`, the number of those not shown. Where there is a saliency it stands beside its picture.
     """
     explained = "Each with the class that it was taken for, how sure the classifier was, and what it gave the true class."
     return _page(
@@ -47,4 +48,5 @@ def _page(
 def _shots(one: Mapping[str, Any], tone: str, paired: bool) -> Iterator[Shot]:
     yield Shot(one["picture"], one["tag"], tone, one["text"], one["path"])
     if paired:
-        yield Shot(one.get("saliency"), "what spoke for it")
+        heat = one.get("saliency")
+        yield Shot(None if heat is None else overlay(one["picture"], heat), "what spoke for it")

@@ -137,6 +137,7 @@ class _Impact:
                 f"Give a folder of test pictures with --test, or make one with `curate split {workspace.root} --test 0.1`.",
             )
         self.notes: list[str] = []
+        self.judged: dict[tuple[str, int], results.Judged] = {}
 
     # What is compared ---------------------------------------------------------------------------------------------
 
@@ -253,13 +254,19 @@ class _Impact:
             for seed, cell in by_seed.items():
                 result = self.runner.results.get(cell.key, {}).get(seed)
                 if result is not None:
-                    folder = cell.folder(self.out / "cells")
-                    tables = {
-                        test: results.read_predictions(work.predictions_of(folder, test))
-                        for test in cell.tests
-                    }
-                    found[name][seed] = results.Judged(result, tables)
+                    found[name][seed] = self._judged(cell, result)
         return found
+
+    def _judged(self, cell: Cell, result: dict[str, Any]) -> results.Judged:
+        """The finished cell with its predictions, which are read once."""
+        known = self.judged.get((cell.key, cell.seed))
+        if known is None or known.result != result:
+            folder = cell.folder(self.out / "cells")
+            tables = {
+                test: results.read_predictions(work.predictions_of(folder, test)) for test in cell.tests
+            }
+            known = self.judged[cell.key, cell.seed] = results.Judged(result, tables)
+        return known
 
     def _write(self) -> dict[str, Any]:
         """Compare what is finished, write it, and return it."""

@@ -33,14 +33,25 @@ def errors_command(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the results go [default: EVALUATION].")
     ] = None,
+    looked: Annotated[
+        bool, typer.Option("--saliency/--no-saliency", help="Show where the network looked (Grad-CAM).")
+    ] = True,
 ) -> None:
     """List every picture that an evaluation found wrong, the worst first, and show them on a page."""
     from classify.errors import find_errors
+    from classify.saliency import saliency
     from reports.groups import errors_page
 
     terminal = session.terminal
     with terminal.progress("Reading pictures") as progress:
-        found = find_errors(evaluation, out, draw=errors_page, progress=progress, say=terminal.say)
+        found = find_errors(
+            evaluation,
+            out,
+            saliency=saliency if looked else None,
+            draw=errors_page,
+            progress=progress,
+            say=terminal.say,
+        )
     terminal.result(errors=found.table.to_dict("records"), out=found.out)
     if len(found.table):
         worst = found.table.nlargest(_LISTED, "margin", keep="all")[:_LISTED]

@@ -10,6 +10,7 @@ from classify.data.dataset import read_dataset
 from classify.data.sampling import draw_epoch
 from classify.data.sources import find_source
 from classify.data.splitting import groups, hold_out
+from classify.matching import LabelledPictures
 from classify.settings import AugmentationSettings
 from classify.weights import Preprocessing
 from curate.errors import UserError
@@ -109,6 +110,21 @@ def test_a_workspace_decides_what_is_used(tmp_path):
     assert (len(data.train), len(data.val)) == (3, 2)
     np.testing.assert_array_equal(data.train.copies, [1, 3, 1])
     np.testing.assert_allclose(data.train.weights, np.array([0.5, 2, 1]) * 3 / 3.5, rtol=1e-6)
+
+
+def test_a_workspace_is_judged_on_its_test_part(tmp_path):
+    root, workspace = curated(tmp_path, SPLITS)
+    found = LabelledPictures.open(workspace.path, ["a", "b"])
+    assert (found.paths, found.folders) == (["b/2.png"], ["b"])
+    assert found.items == [str(root / "b" / "2.png")]
+    assert len(LabelledPictures.open(root, ["a", "b"]).paths) == 8, "the folder itself is taken whole"
+
+
+def test_a_workspace_without_a_test_part_cannot_be_judged_on(tmp_path):
+    _, workspace = curated(tmp_path, ["train", "train", "val", "out", "train", "train", "val", "val"])
+    with pytest.raises(UserError, match="its split has no test part") as caught:
+        LabelledPictures.open(workspace.path, ["a", "b"])
+    assert "curate split" in caught.value.remedy
 
 
 def test_raw_ignores_the_workspace(tmp_path):

@@ -165,6 +165,9 @@ def test_after_kill_9_only_what_is_missing_runs(plan, tmp_path):
     assert content["failed"] == content["left"] == []
     assert before == (first.stat().st_mtime_ns, (first.parent / "best.safetensors").stat().st_mtime_ns)
     assert len(list(out.glob("cells/*/result.json"))) == 2
+    assert not any("Fatal" in log.read_text() for log in out.glob("cells/*/log.txt")), (
+        "processes end in peace"
+    )
     assert "<svg" in (out / "sweep.html").read_text(encoding="utf-8")
 
 

@@ -94,6 +94,15 @@ def test_a_run_learns_and_leaves_all_its_files(shapes, tmp_path):
     assert any("has 6 pictures: its scores say little, in whole steps of 17%" in text for text in said)
 
 
+def test_a_budget_of_pictures_ends_within_an_epoch(shapes, tmp_path):
+    epochs = []
+    settings = tiny("training.epochs=100", "training.pictures=90", "training.batch_size=8")
+    result = train(shapes, tmp_path / "run", settings, on_epoch=epochs.append, workers=1)
+    assert result.pictures == 96, "whole batches"
+    assert [round(epoch.used, 3) for epoch in epochs] == [round(7 / 12, 3), 1.0]
+    assert epochs[-1].learning_rate < epochs[0].learning_rate
+
+
 def test_the_same_seed_gives_the_same_bytes(shapes, tmp_path):
     runs = {}
     for name, more, workers in (("one", (), 1), ("two", (), 2), ("other", ("training.seed=1",), 1)):

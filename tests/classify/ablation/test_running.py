@@ -215,10 +215,10 @@ def test_settings_reach_the_trainings_and_no_balance_means_no_arm_without_it(mes
 # Real training --------------------------------------------------------------------------------------------------
 
 
-def test_real_training_in_processes_of_their_own(messy, tmp_path):
+def test_real_training(messy, tmp_path):
     said = []
     result = classify.impact(
-        messy.root, messy.root.with_name("test"), tmp_path / "out", pictures=8, seeds=1, jobs=2,
+        messy.root, messy.root.with_name("test"), tmp_path / "out", pictures=8, seeds=1, isolate=False,
         settings=read_settings(None, TINY), workers=1, say=said.append,
     )  # fmt: skip
     content = result.content
