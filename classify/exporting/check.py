@@ -67,6 +67,8 @@ class Runtime:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        # Threads that wait busily would hold up PyTorch's, which take turns with them.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def __call__(self, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
