@@ -36,8 +36,10 @@ _MOST = 24
 
 _SHOWN = Preprocessing(160)
 
-Saliency = Callable[[Classifier, "NDArray[np.uint8]", int], "NDArray[np.floating]"]
-"""From a classifier, a picture uint8 (S, S, 3) at its size and the index of a class: what spoke for it, (S, S), 0..1."""
+Look = Callable[["NDArray[np.uint8]", int], "NDArray[np.floating]"]
+"""From a picture uint8 (S, S, 3) at the network's size and the index of a class: what spoke for it, (S, S), 0..1."""
+
+Saliency = Callable[[Classifier], Look]
 
 
 @dataclass(frozen=True)
@@ -190,11 +192,9 @@ def _shower(
         return plain, ""
     from classify import weights
 
-    look = saliency
     try:
         classifier = weights.load(path_from_text(metrics["weights"]), default_device())
-        side = classifier.preprocessing.size
-        look(classifier, np.zeros((side, side, 3), np.uint8), 0)
+        look = saliency(classifier)
     except UserError as error:
         return plain, f"Where the network looked is not shown. {error.message} {error.remedy}"
 
@@ -202,7 +202,7 @@ def _shower(
         picture = _picture(item, classifier.preprocessing)
         if picture is None:
             return None, None
-        return picture, look(classifier, picture, classifier.classes.index(prediction))
+        return picture, look(picture, classifier.classes.index(prediction))
 
     return show, ""
 

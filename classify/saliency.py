@@ -84,6 +84,13 @@ def saliency(
     return np.asarray(found[0], dtype=np.float32)
 
 
+def looker(classifier: Classifier) -> Callable[[NDArray[np.uint8], int], NDArray[np.float32]]:
+    """`saliency` of one classifier, as a function of picture and class: the layer is looked for once. Raises as it does."""
+    _library()
+    layer = find_layer(classifier)
+    return lambda image, class_index: saliency(classifier, image, class_index, layer)
+
+
 def find_layer(classifier: Classifier) -> MapLayer:
     """The last layer whose output is a map of the picture, with a side above 1, that the logits depend on.
 

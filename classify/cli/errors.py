@@ -39,7 +39,7 @@ def errors_command(
 ) -> None:
     """List every picture that an evaluation found wrong, the worst first, and show them on a page."""
     from classify.errors import find_errors
-    from classify.saliency import saliency
+    from classify.saliency import looker
     from reports.groups import errors_page
 
     terminal = session.terminal
@@ -47,7 +47,7 @@ def errors_command(
         found = find_errors(
             evaluation,
             out,
-            saliency=saliency if looked else None,
+            saliency=looker if looked else None,
             draw=errors_page,
             progress=progress,
             say=terminal.say,
