@@ -124,15 +124,19 @@ def ticks(low: float, high: float, log: bool = False) -> list[tuple[float, str]]
     span = high - low
     step = 10.0 ** math.floor(math.log10(span / 3))
     step *= next(factor for factor in (1, 2, 5, 10) if span / (step * factor) <= 5)
-    first = math.ceil(low / step - 1e-9)
-    return [(i * step, number(i * step)) for i in range(first, math.floor(high / step + 1e-9) + 1)]
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    return [(i * step, _rounded(i * step, digits)) for i in range(first, last + 1)]
 
 
 def number(value: float) -> str:
     """A number as short as a person would write it: 0.76, 12, 3,658, 0.0021."""
     if value == 0:
         return "0"
-    digits = max(0, 1 - math.floor(math.log10(abs(value)))) if abs(value) < 10 else 0
+    return _rounded(value, max(0, 1 - math.floor(math.log10(abs(value)))) if abs(value) < 10 else 0)
+
+
+def _rounded(value: float, digits: int) -> str:
     text = f"{value:,.{digits}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

@@ -88,3 +88,10 @@ def test_ticks_are_round_and_inside() -> None:
 )
 def test_numbers_are_short(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def test_ticks_of_a_narrow_axis_have_texts_of_their_own() -> None:
+    for low, high in ((0.1967, 0.2216), (0.0, 1.0), (12.0, 19.0), (0.5, 0.501), (3000.0, 9000.0)):
+        texts = [text for _, text in ticks(low, high)]
+        assert len(set(texts)) == len(texts) >= 2
+        assert all(abs(float(text.replace(",", "")) - at) < 1e-9 for at, text in ticks(low, high))
