@@ -50,10 +50,6 @@ _PACKAGES = (
 )
 
 
-RANDOM_START = "random weights, drawn from training.seed"
-"""What a run that no one else's weights went into says of its start."""
-
-
 def digest(state: Mapping[str, torch.Tensor]) -> str:
     """SHA-256 over names, types, shapes and numbers of a network's state, hexadecimal."""
     sha = hashlib.sha256()
