@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import warnings
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ def _umap(vectors: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         )  # that one thread is used (for the sake of the seed), that k fits few points
         from umap import UMAP
 
+        _keep_compiled()
         model = UMAP(
             n_neighbors=min(_NEIGHBOURS, len(vectors) - 1),
             min_dist=0.25,
@@ -75,6 +77,22 @@ def _umap(vectors: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
         rest = np.setdiff1d(np.arange(len(vectors)), chosen)
         placed[rest] = model.transform(vectors[rest])
         return placed
+
+
+def _keep_compiled() -> None:
+    """Have numba keep what it compiles for umap on disk: compiling takes 20 seconds, which every report would pay anew.
+
+    Only umap's own functions, which numba tells by their file's size and time; those that umap leaves uncached are
+    the slow ones. Where no place can be written to, they are compiled each time as before.
+    """
+    from numba.core.dispatcher import Dispatcher
+    from umap import layouts, umap_
+
+    with contextlib.suppress(RuntimeError):
+        for module in (umap_, layouts):
+            for function in vars(module).values():
+                if isinstance(function, Dispatcher) and function.stats.cache_path is None:
+                    function.enable_caching()
 
 
 @dataclass(frozen=True)

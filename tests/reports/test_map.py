@@ -126,3 +126,27 @@ def test_a_large_folder_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     assert chart is not None
     assert (len(chart.paths), chart.total) == (8, 12)
     assert chart.paths == sorted(chart.paths)
+
+
+def test_what_is_compiled_for_the_map_is_kept() -> None:
+    project(clusters()[0])
+    from umap.umap_ import smooth_knn_dist
+
+    assert smooth_knn_dist.stats.cache_path
+
+
+def test_no_place_to_keep_it_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numba
+    from umap import layouts
+
+    refused = []
+
+    def refuse(function: object) -> None:
+        refused.append(function)
+        raise RuntimeError("cannot cache function: no locator available")
+
+    fresh = numba.njit(lambda x: x)
+    monkeypatch.setattr(type(fresh), "enable_caching", refuse)
+    monkeypatch.setattr(layouts, "fresh", fresh, raising=False)
+    assert np.isfinite(project(clusters()[0])).all()
+    assert fresh in refused
