@@ -16,7 +16,7 @@ import numpy as np
 from hardware import hardware
 from numpy.typing import NDArray
 
-from classify.evaluation.comparison import resamples
+from classify.evaluation.intervals import group_weights
 
 SHAPES = ((10, 5), (20, 10), (10, 30))
 RESAMPLES = 600
@@ -68,7 +68,7 @@ def main() -> None:
         held = np.zeros(2)
         for seed in range(given.sets):
             labels, a, b = answers(classes, pictures, random)
-            ours = np.concatenate(list(resamples(labels, np.arange(len(labels)), RESAMPLES, seed)))
+            ours = np.concatenate(list(group_weights(labels, np.arange(len(labels)), RESAMPLES, seed)))
             for i, weights in enumerate((ours, plain(classes, pictures, random))):
                 difference = macro_f1(labels, b, weights, classes) - macro_f1(labels, a, weights, classes)
                 low, high = np.quantile(difference, [0.025, 0.975])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from classify.evaluation.intervals import f1, group_weights
 from classify.sweep_results import LEVEL, Difference
 
 if TYPE_CHECKING:
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 
 DRAWS = 2_000
 """Bootstrap samples: the standard deviation of as many is itself known to 1.6 %."""
-
-_BLOCK = 1 << 22
-"""Most counts that are held at once."""
 
 
 def resampled_macro_f1(
@@ -29,29 +27,23 @@ def resampled_macro_f1(
 ) -> NDArray[np.float64]:
     """Macro-F1 of each classifier on bootstrap samples of the test pictures: float64 (draws, K).
 
-    `labels` (N,) and `predicted` (K, N) are class numbers, `groups` (N,) numbers from 0. Whole groups are drawn, so copies
-    of a picture count as one observation; all classifiers see the same samples. The mean is over the classes that a sample
-    holds. Efron, "Bootstrap methods: another look at the jackknife", 1979; groups as in Field & Welsh, "Bootstrapping
-    clustered data", 2007.
+    `labels` (N,) and `predicted` (K, N) are class numbers (-1: none that is tested), `groups` (N,) numbers from 0 without
+    gaps. Drawn as for the intervals of `classify evaluate`: within each class, whole groups of copies, and the same
+    samples for all classifiers.
     """
     classes = np.unique(labels)
-    truth = (labels[:, None] == classes).astype(np.float32)
-    guesses = [(row[:, None] == classes).astype(np.float32) for row in predicted]
-    count = int(groups.max()) + 1
-    generator = np.random.default_rng(seed)
-    block = max(1, _BLOCK // len(labels))
+    truth = (labels[:, None] == classes).astype(float)
+    guesses = [(row[:, None] == classes).astype(float) for row in predicted]
     scores = []
-    for start in range(0, draws, block):
-        drawn = generator.multinomial(count, np.full(count, 1 / count), min(block, draws - start))
-        weights = drawn[:, groups].astype(np.float32)
+    for drawn in group_weights(labels, groups, draws, seed):
+        weights = drawn[:, groups]
         support = weights @ truth
-        met = support > 0
-        found = []
-        for guess in guesses:
-            f1 = 2 * (weights @ (truth * guess)) / np.maximum(support + weights @ guess, 1)
-            found.append(f1.sum(axis=1, where=met) / np.maximum(met.sum(axis=1), 1))
-        scores.append(np.stack(found, 1))
-    return np.concatenate(scores).astype(np.float64)
+        scores.append(
+            np.stack(
+                [f1(weights @ (truth * guess), support, weights @ guess).mean(1) for guess in guesses], 1
+            )
+        )
+    return np.concatenate(scores)
 
 
 def joined(differences: Sequence[float], pictures: float) -> Difference:

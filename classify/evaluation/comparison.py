@@ -7,13 +7,12 @@ right and wrong answers is McNemar's (Psychometrika 12, 1947), exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from classify.evaluation.intervals import LEVEL, draw
+from classify.evaluation.intervals import LEVEL, group_weights
 from classify.matching import counted, listed
 from classify.prediction import PROBABILITY
 from curate.errors import Refused, UserError
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
 
 RESAMPLES = 2000
 """Resamples that the intervals are taken from."""
-
-_AT_ONCE = 2**22
-"""Weights in memory at once while resampling: 32 MB."""
 
 _COUNTS = 5
 """Counts a class: its pictures, and of either classifier those right and those taken for the class."""
@@ -119,23 +115,6 @@ def _same_pictures(a: pd.DataFrame, b: pd.DataFrame) -> None:
         )
 
 
-def resamples(
-    labels: NDArray[np.int64], groups: NDArray[np.int64], n: int = RESAMPLES, seed: int = 0
-) -> Iterator[NDArray[np.float64]]:
-    """The weight of each group in each of `n` stratified resamples, in chunks: float64 (chunk, G).
-
-    `labels` and `groups` are int64 (N,); the G groups are in ascending order, and one with pictures of several classes
-    counts to that of its first. How they are drawn: `classify.evaluation.intervals.draw`. A chunk takes no more than
-    32 MB, or one row.
-    """
-    _, first = np.unique(groups, return_index=True)
-    random = np.random.default_rng(seed)
-    once = np.ones(len(first), dtype=np.int64)
-    chunk = max(1, _AT_ONCE // len(first))
-    for start in range(0, n, chunk):
-        yield draw(labels[first], once, min(chunk, n - start), random)
-
-
 def compare_predictions(pairs: Pairs, n: int = RESAMPLES, seed: int = 0) -> dict[str, Any]:
     """All figures of a comparison as plain data, for JSON; docs/compare.md says what each means.
 
@@ -148,7 +127,7 @@ def compare_predictions(pairs: Pairs, n: int = RESAMPLES, seed: int = 0) -> dict
     k = len(pairs.classes)
     counts = _counts(labels, a, b, groups, k)
     whole = _figures(np.asarray(counts.sum(axis=0), dtype=np.float64).reshape(1, -1))
-    drawn = [_figures(weights @ counts) for weights in resamples(labels, groups, n, seed)]
+    drawn = [_figures(weights @ counts) for weights in group_weights(labels, groups, n, seed)]
     spread = {name: np.concatenate([part[name] for part in drawn]) for name in whole}
     overall = {
         name: _difference(whole[f"{name}_a"], whole[f"{name}_b"], spread[f"{name}_a"], spread[f"{name}_b"])[0]

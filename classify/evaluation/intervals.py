@@ -25,7 +25,7 @@ RESAMPLES = 1_000
 """Resamples drawn: the ends of an interval are then known to about a twentieth of its width."""
 
 _CHUNK = 4_000_000
-"""Numbers in memory at once: resamples times kinds of groups."""
+"""Numbers in memory at once, 32 MB: resamples times groups, or kinds of them."""
 
 _HALF = 0.5
 """Pictures added to a class's right, missed and false ones: Jeffreys' prior."""
@@ -167,6 +167,22 @@ def draw(
             drawn = generator.multinomial(total - 1, groups_of[rows] / total, resamples)
             weights[:, rows] = drawn * (total / (total - 1))
     return weights
+
+
+def group_weights(
+    labels: NDArray[np.int64], groups: NDArray[np.int64], n: int, seed: int = 0
+) -> Iterator[NDArray[np.float64]]:
+    """The weight of each group in each of `n` stratified resamples, in chunks: float64 (chunk, G).
+
+    `labels` and `groups` are int64 (N,); the G groups are in ascending order, and one with pictures of several classes
+    counts to that of its first. How they are drawn: `draw`. A chunk takes no more than 32 MB, or one row.
+    """
+    _, first = np.unique(groups, return_index=True)
+    random = np.random.default_rng(seed)
+    once = np.ones(len(first), dtype=np.int64)
+    chunk = max(1, _CHUNK // len(first))
+    for start in range(0, n, chunk):
+        yield draw(labels[first], once, min(chunk, n - start), random)
 
 
 def f1(

@@ -17,6 +17,7 @@ from classify.evaluation.scores import classification_report, measure, remarks, 
 from classify.matching import LabelledPictures, counted, listed, read_mapping
 from classify.outputs import output_folder, write_all
 from classify.prediction import PROBABILITY, default_device, predict
+from classify.provenance import file_digest
 from curate.engine import Progress, silent
 from curate.errors import UserError
 from curate.tables import path_to_text
@@ -180,6 +181,7 @@ def _judge(
         "schema": SCHEMA,
         "folder": path_to_text(str(found.root)),
         "weights": path_to_text(str(weights)),
+        "weights_sha256": file_digest(weights),
         **scores,
         "unreadable": unreadable[["path", "folder", "label", "reason", "detail"]].to_dict("records"),
         "folders": {

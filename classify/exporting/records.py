@@ -67,9 +67,9 @@ def read_records(weights: str | Path) -> Records:
         provenance = {}
         notes.append(f"{PROVENANCE} beside the weights is about others, and was left out.")
     metrics = _json(path.parent / METRICS, notes)
-    if metrics and Path(str(metrics.get("weights", ""))).name != path.name:
+    if metrics and metrics.get("weights_sha256") != sha256:
         metrics = {}
-        notes.append(f"{METRICS} is about other weights, and was left out.")
+        notes.append(f"{METRICS} is about other weights, and was left out. Evaluate again for its figures.")
     return Records(
         path=path,
         sha256=sha256,

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from classify.cli import app
 from classify.evaluation.comparing import FEW, compare, sentences
-from classify.evaluation.comparison import compare_predictions, flips, holm, mcnemar, pair, resamples
+from classify.evaluation.comparison import compare_predictions, flips, holm, mcnemar, pair
+from classify.evaluation.intervals import group_weights
 from curate.errors import Refused, UserError
 
 
@@ -141,7 +142,7 @@ def test_holm_by_hand():
 def test_resamples_keep_the_classes_and_the_groups():
     labels = np.array([0, 0, 0, 0, 1, 1, 1, 2])
     groups = np.array([5, 5, 7, 8, 2, 3, 4, 9])
-    weights = np.concatenate(list(resamples(labels, groups, 4000, 1)))
+    weights = np.concatenate(list(group_weights(labels, groups, 4000, 1)))
     # In ascending order of the groups: 2, 3, 4 are of class 1; 5, 7, 8 of class 0; 9 alone of class 2.
     assert weights.shape == (4000, 7)
     assert weights[:, :3].sum(1) == pytest.approx(np.full(4000, 3))
@@ -154,11 +155,11 @@ def test_resamples_keep_the_classes_and_the_groups():
 
 
 def test_chunks_do_not_hold_all_resamples(monkeypatch):
-    monkeypatch.setattr("classify.evaluation.comparison._AT_ONCE", 50)
+    monkeypatch.setattr("classify.evaluation.intervals._CHUNK", 50)
     labels = np.repeat([0, 1], 10)
-    chunks = list(resamples(labels, np.arange(20), 7, 0))
+    chunks = list(group_weights(labels, np.arange(20), 7, 0))
     assert [len(chunk) for chunk in chunks] == [2, 2, 2, 1]
-    again = list(resamples(labels, np.arange(20), 7, 0))
+    again = list(group_weights(labels, np.arange(20), 7, 0))
     assert all((x == y).all() for x, y in zip(chunks, again, strict=True))
 
 
@@ -166,7 +167,7 @@ def interval(seed, n=300):
     """The difference in accuracy and its interval, straight from the resamples."""
     labels, a, b = drawn(seed)
     gain = (b == labels).astype(float) - (a == labels)
-    weights = np.concatenate(list(resamples(labels, np.arange(len(labels)), n)))
+    weights = np.concatenate(list(group_weights(labels, np.arange(len(labels)), n)))
     return gain.mean(), *np.quantile(weights @ gain / len(gain), [0.025, 0.975])
 
 

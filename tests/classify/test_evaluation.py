@@ -15,6 +15,7 @@ from sklearn import metrics as sklearn_metrics
 
 from classify import models, weights
 from classify.evaluation import classification_report, confusion, evaluate, measure, summary, uncertainty
+from classify.exporting.records import read_records
 from classify.matching import match_classes
 from curate.errors import UserError
 
@@ -316,6 +317,9 @@ def test_the_default_place_is_beside_the_weights(full_folder, weights_file, tmp_
     result = evaluate(full_folder, own)
     assert result.out == own.parent / "evaluation"
     assert (result.out / "metrics.json").is_file()
+    records = read_records(own)
+    assert records.notes == []
+    assert records.metrics["accuracy"] == result.metrics["accuracy"], "the model card knows them as its own"
 
 
 def test_the_same_folder_gives_the_same_bytes(full_folder, weights_file, full, tmp_path):

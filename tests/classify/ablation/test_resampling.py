@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from classify.ablation.resampling import joined, resampled_macro_f1
+from classify.evaluation.intervals import group_weights
 from classify.sweep_results import paired
 
 
@@ -18,14 +19,16 @@ def test_each_sample_is_what_scikit_learn_says(seed, classes, pictures):
     predicted = random.integers(-1, classes, (2, pictures))
     groups = np.unique(random.integers(0, pictures, pictures), return_inverse=True)[1]
     found = resampled_macro_f1(labels, predicted, groups, draws=5, seed=seed)
-    count = groups.max() + 1
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), 5)
-    for sample, row in zip(drawn, found, strict=True):
-        taken = np.repeat(np.arange(pictures), sample[groups])
+    weights = np.concatenate(list(group_weights(labels, groups, 5, seed)))[:, groups]
+    for weight, row in zip(weights, found, strict=True):
         for k in range(2):
-            present = np.unique(labels[taken])
             expected = f1_score(
-                labels[taken], predicted[k][taken], labels=present, average="macro", zero_division=0
+                labels,
+                predicted[k],
+                labels=np.unique(labels),
+                average="macro",
+                zero_division=0,
+                sample_weight=weight,
             )
             assert row[k] == pytest.approx(expected, abs=1e-6)
 
@@ -33,9 +36,12 @@ def test_each_sample_is_what_scikit_learn_says(seed, classes, pictures):
 def test_blocks_do_not_matter(monkeypatch):
     random = np.random.default_rng(0)
     labels, predicted = random.integers(0, 3, 50), random.integers(0, 3, (1, 50))
-    whole = resampled_macro_f1(labels, predicted, np.arange(50), draws=20)
-    monkeypatch.setattr("classify.ablation.resampling._BLOCK", 150)
-    assert np.array_equal(whole, resampled_macro_f1(labels, predicted, np.arange(50), draws=20))
+    monkeypatch.setattr("classify.evaluation.intervals._CHUNK", 150)
+    found = resampled_macro_f1(labels, predicted, np.arange(50), draws=20)
+    weights = np.concatenate(list(group_weights(labels, np.arange(50), 20, 0)))
+    assert found.shape == (20, 1)
+    again = [f1_score(labels, predicted[0], average="macro", sample_weight=weight) for weight in weights]
+    assert found[:, 0] == pytest.approx(again)
 
 
 def test_copies_count_as_one_picture():

@@ -31,12 +31,13 @@ def save(path: Path, **more) -> Path:
     return path
 
 
-def metrics(name: str = "best.safetensors") -> dict:
+def metrics(digest: str | None) -> dict:
     """An evaluation with everything in it; the scores are made up."""
     scores = {"ant": 0.9, "bee|wasp": 0.5, "<b>cat</b>": 0.25, "dog": 0.75}
     return {
         "folder": "/home/somebody/secret/testset",
-        "weights": f"/home/somebody/run/{name}",
+        "weights": "/home/somebody/run/best.safetensors",
+        "weights_sha256": digest,
         "pictures": 123,
         "accuracy": 0.6543,
         "macro_f1": 0.5987,
@@ -79,7 +80,7 @@ def run(tmp_path) -> Path:
     (tmp_path / "provenance.json").write_text(json.dumps(record))
     (tmp_path / "history.csv").write_text("epoch,macro_f1,accuracy\n1,0.5,0.6\n2,0.71,0.72\n")
     (tmp_path / "evaluation").mkdir()
-    (tmp_path / "evaluation" / "metrics.json").write_text(json.dumps(metrics()))
+    (tmp_path / "evaluation" / "metrics.json").write_text(json.dumps(metrics(file_digest(path))))
     return path
 
 
@@ -150,7 +151,7 @@ def test_weights_alone_give_a_card_that_invents_nothing(tmp_path):
 
 def test_records_of_other_weights_are_left_out_and_that_is_said(run):
     save(run, extra={"epoch": 99})
-    (run.parent / "evaluation" / "metrics.json").write_text(json.dumps(metrics("last.safetensors")))
+    (run.parent / "evaluation" / "metrics.json").write_text(json.dumps(metrics("e" * 64)))
     card = model_card(run)
     assert "provenance.json beside the weights is about others" in card.replace("\\", "")
     assert "metrics.json is about other weights" in card
