@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from classify.explaining import explain
     from classify.exporting import export, write_card
     from classify.label_errors import find_label_errors
+    from classify.settings import read_settings
     from classify.training import train
     from classify.verification import verify
 
@@ -34,6 +35,7 @@ __all__ = [
     "find_errors",
     "find_label_errors",
     "impact",
+    "read_settings",
     "train",
     "verify",
     "write_card",
@@ -48,6 +50,7 @@ _HOMES = {
     "find_errors": "classify.errors",
     "find_label_errors": "classify.label_errors",
     "impact": "classify.ablation",
+    "read_settings": "classify.settings",
     "train": "classify.training",
     "verify": "classify.verification",
     "write_card": "classify.exporting",

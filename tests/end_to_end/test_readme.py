@@ -10,12 +10,15 @@ import pytest
 README = Path(__file__).parents[2] / "README.md"
 
 
-def test_the_python_example_runs(demo_copy, tmp_path):
-    code = re.search(r"<!-- example -->\n```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert code is not None
+def test_the_python_examples_run(demo_copy, tmp_path):
+    text = README.read_text(encoding="utf-8")
+    cleaning, training = re.findall(r"<!-- example -->\n```python\n(.*?)```", text, re.DOTALL)
+    assert '"training.minutes=15"' in training
+    short = training.replace('"training.minutes=15"', '"training.epochs=1", "data.size=32", "model.width=8"')
     (demo_copy / "train").rename(tmp_path / "pictures")
+    (demo_copy / "test").rename(tmp_path / "test")
     done = subprocess.run(
-        [sys.executable, "-c", code[1]],
+        [sys.executable, "-c", cleaning + short],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -24,6 +27,7 @@ def test_the_python_example_runs(demo_copy, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "keep" in done.stdout
+    assert "macro avg" in done.stdout
     assert list((tmp_path / "clean").iterdir())
 
 
