@@ -268,7 +268,8 @@ def check_duplicates(facts: Facts) -> Iterator[Problem]:
         verb = "stands" if groups == 1 else "stand"
         sentence = (
             f"{_count(groups, 'picture')} ({len(conflicts):,} files) {verb} under more than one label: at most one of the "
-            f"labels can be right. They wait for a person, who takes the wrong files away; none is removed by itself."
+            "labels can be right. They wait for a person, who names the right one (`curate verdict`) or takes the wrong files "
+            "away; none is removed by itself."
         )
         yield Problem("label_conflicts", "high", len(conflicts), groups, sentence, conflicts["path"].tolist())
 

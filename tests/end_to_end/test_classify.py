@@ -18,12 +18,10 @@ def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def trained(demo_small, tmp_path_factory) -> tuple[Path, Path]:
+def trained(demo_small, curated, tmp_path_factory) -> tuple[Path, Path]:
     """(demo folder, run folder) of a short training on the curated demo set."""
     place = tmp_path_factory.mktemp("trained")
-    done = run("curate", "run", demo_small / "train", "--workspace", place / "workspace", "--quiet")
-    assert done.returncode == 0, done.stderr
-    done = run("classify", "train", place / "workspace", "--out", place / "run", *SMALL)
+    done = run("classify", "train", curated.workspace, "--out", place / "run", *SMALL)
     assert done.returncode == 0, done.stderr
     assert "curated set" in done.stdout
     assert "macro-F1" in done.stdout

@@ -12,6 +12,8 @@ import pytest
 from curate.tables import TABLES
 from curate.workspace import Workspace
 
+from .conftest import tree
+
 KILLER = """
 import os, signal, sys
 import curate.workspace as w
@@ -47,51 +49,32 @@ def digests(folder: Path, workspace: Path) -> dict[str, str]:
     return {name: place.digest(name) for name in TABLES}
 
 
-def tree(folder: Path) -> dict[str, tuple[int, int, int]]:
-    return {
-        str(p.relative_to(folder)): (p.stat().st_size, p.stat().st_mtime_ns, p.stat().st_mode)
-        for p in sorted(folder.rglob("*"))
-    }
-
-
-@pytest.fixture(scope="module")
-def whole(demo_small, tmp_path_factory):
-    """A finished run on the demo set: (folder, workspace, what it printed)."""
-    folder = demo_small / "train"
-    workspace = tmp_path_factory.mktemp("whole") / "w"
-    before = tree(folder)
-    done = curate("run", folder, "--workspace", workspace)
-    assert done.returncode == 0, done.stderr
-    assert tree(folder) == before, "`curate run` touched the user's folder"
-    return folder, workspace, done.stdout
-
-
-def test_a_run_ends_with_the_place_of_the_report(whole):
-    _, workspace, printed = whole
+def test_a_run_ends_with_the_place_of_the_report(curated):
+    _, workspace, printed = curated
     assert f"Report: {workspace / 'report.html'}" in printed
     html = (workspace / "report.html").read_text(encoding="utf-8")
     assert html.startswith("<!doctype html>")
     json.loads((workspace / "report.json").read_text(encoding="utf-8"))
-    made = digests(*whole[:2])
+    made = digests(*curated[:2])
     assert not made.pop("verdicts"), "what people say is no stage's to write"
     assert all(made.values()), "a table is missing"
 
 
-def test_a_second_run_has_nothing_to_do(whole):
-    folder, workspace, _ = whole
+def test_a_second_run_has_nothing_to_do(curated):
+    folder, workspace, _ = curated
     times = {p.name: p.stat().st_mtime_ns for p in workspace.glob("*.parquet")}
     assert curate("run", folder, "--workspace", workspace, "--quiet").returncode == 0
     assert {p.name: p.stat().st_mtime_ns for p in workspace.glob("*.parquet")} == times
 
 
-def test_the_number_of_workers_does_not_matter(whole, tmp_path):
-    folder, workspace, _ = whole
+def test_the_number_of_workers_does_not_matter(curated, tmp_path):
+    folder, workspace, _ = curated
     assert curate("run", folder, "--workspace", tmp_path / "w", "--workers", 1, "--quiet").returncode == 0
     assert digests(folder, tmp_path / "w") == digests(folder, workspace)
 
 
-def test_killed_at_each_table_and_run_again_gives_the_same_tables(whole, tmp_path):
-    folder, workspace, _ = whole
+def test_killed_at_each_table_and_run_again_gives_the_same_tables(curated, tmp_path):
+    folder, workspace, _ = curated
     mine = tmp_path / "w"
     kills = 0
     for turn in range(1, 40):
@@ -113,8 +96,8 @@ def test_killed_at_each_table_and_run_again_gives_the_same_tables(whole, tmp_pat
     assert not list(mine.glob(".*.tmp"))
 
 
-def test_interrupted_by_the_keyboard(whole, tmp_path):
-    folder, _, _ = whole
+def test_interrupted_by_the_keyboard(curated, tmp_path):
+    folder, _, _ = curated
     process = subprocess.Popen(
         [sys.executable, "-m", "curate", "run", str(folder), "--workspace", str(tmp_path / "w")],
         stdout=subprocess.PIPE,
@@ -129,9 +112,9 @@ def test_interrupted_by_the_keyboard(whole, tmp_path):
     assert "Traceback" not in err
 
 
-def test_a_full_disk_is_said_and_leaves_the_old_table(whole, tmp_path):
+def test_a_full_disk_is_said_and_leaves_the_old_table(curated, tmp_path):
     resource = pytest.importorskip("resource")
-    folder, _, _ = whole
+    folder, _, _ = curated
 
     def little_room() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -185,8 +168,8 @@ def test_help_loads_nothing_heavy(program):
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_every_result_goes_to_csv_with_the_columns_that_other_tools_count_on(whole, tmp_path):
-    folder, workspace, _ = whole
+def test_every_result_goes_to_csv_with_the_columns_that_other_tools_count_on(curated, tmp_path):
+    folder, workspace, _ = curated
     first = {
         "scan": "path,status,reason,",
         "dedup": "a,b,tier,score,conflict",
@@ -208,13 +191,15 @@ def test_every_result_goes_to_csv_with_the_columns_that_other_tools_count_on(who
     assert {line.split(",")[2] for line in table} <= {"exact", "pixel", "near"}
 
 
-def test_apply_needs_a_yes_and_undo_takes_it_back(demo_copy):
-    folder = demo_copy / "train"
-    before = tree(folder)
-    unseen = curate("apply", folder, "--yes")
+def test_apply_needs_a_plan(demo_copy):
+    unseen = curate("apply", demo_copy / "train", "--yes")
     assert unseen.returncode == 4
     assert "there is no plan yet" in unseen.stderr
-    assert curate("run", folder, "--quiet").returncode == 0
+
+
+def test_apply_needs_a_yes_and_undo_takes_it_back(curated_copy):
+    folder = curated_copy
+    before = tree(folder)
     refused = curate("apply", folder, stdin=subprocess.DEVNULL)
     assert refused.returncode == 2
     assert "--yes" in refused.stderr
@@ -229,9 +214,8 @@ def test_apply_needs_a_yes_and_undo_takes_it_back(demo_copy):
     assert tree(folder) == before
 
 
-def test_apply_refuses_a_group_whose_keeper_is_gone(demo_copy):
-    folder = demo_copy / "train"
-    assert curate("run", folder, "--quiet").returncode == 0
+def test_apply_refuses_a_group_whose_keeper_is_gone(curated_copy):
+    folder = curated_copy
     plan = Workspace(folder).read("plan")
     keeper = plan.other[(plan.stage == "dedup") & (plan.action == "remove")].iloc[0]
     (folder / keeper).unlink()
