@@ -69,10 +69,12 @@ class CellRunner:
         return bool(self.left) or time.monotonic() >= self.deadline
 
     def announce(self, cells: Sequence[Cell]) -> None:
-        """Say how many cells there are, and how many of these `cells` are finished already."""
+        """Say how many trainings there are, how many of these `cells` are finished already, and what to expect."""
         finished = sum(cell.result(self.cells) is not None for cell in cells)
         already = f", {finished} of them finished already" if finished else ""
-        self.say(f"{self.total} cells{already}.")
+        self.say(
+            f"{self.total} trainings{already}. Each has a line when it ends; after a stop the same command goes on."
+        )
 
     def run(self, cells: Sequence[Cell]) -> None:
         """Run those of the cells that are not finished."""

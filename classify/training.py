@@ -200,7 +200,7 @@ class _Run:
             tried = "; ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
             self.say(
                 f"Computing in {plan} on {self.device.type}: "
-                f"{f'the quickest here, in pictures a second: {tried}' if tried else 'as the settings say'}."
+                f"{f'chosen by the pictures a second here: {tried}' if tried else 'as the settings say'}."
             )
         return plan, settings.replaced({"training": {"precision": plan.precision}}, "training")
 

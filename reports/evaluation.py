@@ -89,7 +89,7 @@ def _tiles(metrics: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     error = metrics["calibration"]["ece"]
     tiles.append(("calibration error", f"{error:.3f}", "confidence against accuracy, on average"))
     if (metrics.get("leaks") or {"checked": "no"})["checked"] != "no":
-        tiles.append(("trained on", f"{metrics['leaks']['count']:,}", "of the test pictures"))
+        tiles.append(("leaks", f"{metrics['leaks']['count']:,}", "test pictures that were trained on"))
     return tiles
 
 

@@ -61,6 +61,7 @@ def evaluate_command(
             progress=progress,
             say=terminal.say,
         )
+    terminal.say(f"Next: classify errors {result.out}")
     terminal.result(**result.metrics)
 
 

@@ -36,6 +36,7 @@ def test_the_printed_report_is_scikit_learns(trained, tmp_path):
     present = sorted(table.label.unique())
     expected = classification_report(table.label, table.prediction, labels=present, zero_division=0)
     assert expected.strip() in done.stdout
+    assert f"Next: classify errors {tmp_path / 'out'}" in done.stdout
     metrics = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["pictures"] == len(table) == len([p for p in (demo / "test").rglob("*.*") if p.is_file()])
     assert list(table.columns[:4]) == ["path", "label", "prediction", "confidence"]

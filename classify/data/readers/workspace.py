@@ -53,7 +53,8 @@ def from_workspace(workspace: Workspace) -> Source:
     check_classes(str(workspace.root), list(train["label"]))
     notes = [
         f"Using the curated set of {workspace.path}: {len(train)} pictures for training, {counts.get('val', 0)} for "
-        f"validation, {counts.get('test', 0)} held back for testing, {counts.get('out', 0)} taken out by curate."
+        f"validation, {counts.get('test', 0)} held back for testing, {counts.get('out', 0)} left out "
+        "(to be removed, or waiting for a person)."
     ]
     origin = workspace.origin("splits")
     if origin is not None and origin.inputs.get("verdicts", "") != workspace.digest("verdicts"):

@@ -95,7 +95,7 @@ def test_every_arm_with_every_seed(messy, tmp_path, trained):
     assert content["effects"][0]["difference"] == pytest.approx(1 / 8), (
         "two more pictures, one more of eight is wrong"
     )
-    assert said[0] == "21 cells."
+    assert said[0].startswith("21 trainings. ")
     assert said[2].startswith("1/21  cleaned, seed 0: macro-F1 1.000")
     out = tmp_path / "out"
     stored = json.loads((out / "impact.json").read_text(encoding="utf-8"))
@@ -154,7 +154,7 @@ def test_it_goes_on_where_it_was_interrupted(messy, tmp_path, trained, monkeypat
         run(messy, tmp_path / "out", seeds=1)
     assert len(json.loads((tmp_path / "out" / "impact.json").read_text())["arms"]) == 3
     content, said = run(messy, tmp_path / "out", seeds=1)
-    assert said[0] == "7 cells, 3 of them finished already."
+    assert said[0].startswith("7 trainings, 3 of them finished already. ")
     assert trained == [(name, 0) for name in [*ARMS, f"{RANDOM} 0"]], "none twice"
     assert len(content["arms"]) == 6
     more, _ = run(messy, tmp_path / "out", seeds=2)
