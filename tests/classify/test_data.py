@@ -105,7 +105,9 @@ def test_a_workspace_decides_what_is_used(tmp_path):
         assert source.splits == ["train", "val", "train", "train", "val"]
         np.testing.assert_array_equal(source.weights[[0, 2, 3]], [0.5, 2, 1])
         np.testing.assert_array_equal(source.copies[[0, 2, 3]], [1, 3, 1])
-        assert "1 held back for testing, 1 left out (to be removed, or waiting for a person)" in source.notes[0]
+        assert (
+            "1 held back for testing, 1 left out (to be removed, or waiting for a person)" in source.notes[0]
+        )
     data = read_dataset(find_source(root), SIXTEEN, workers=1)
     assert (len(data.train), len(data.val)) == (3, 2)
     np.testing.assert_array_equal(data.train.copies, [1, 3, 1])
