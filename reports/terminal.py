@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_UNFOLDED = 10_000
+"""Characters: wider than any row of a table; a table takes no more than it needs."""
+
+
 class Terminal:
     """Prints a command's words and results.
 
@@ -211,15 +215,19 @@ class Terminal:
 
 def _console(stderr: bool) -> Console:
     """A console that prints texts as they are. Where the reader of its pipe goes, as `head` does, the work still goes on:
-    results are more than what is printed.
+    results are more than what is printed. Into a file or a pipe each row of a table is one line, however long its names:
+    `grep` finds them whole there, unless the variable COLUMNS asks for a width.
     """
-    from rich.console import Console
+    from rich.console import Console, ConsoleDimensions
 
     class Lasting(Console):
         def on_broken_pipe(self) -> None:
             _into_nothing(self.file)
 
-    return Lasting(stderr=stderr, highlight=False, emoji=False, soft_wrap=True)
+    console = Lasting(stderr=stderr, highlight=False, emoji=False, soft_wrap=True)
+    if not (console.is_terminal or "COLUMNS" in os.environ):
+        console.size = ConsoleDimensions(_UNFOLDED, 25)
+    return console
 
 
 def _into_nothing(stream: IO[str]) -> None:

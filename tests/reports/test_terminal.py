@@ -1,5 +1,6 @@
 import inspect
 import json
+import os
 import subprocess
 import sys
 
@@ -36,6 +37,17 @@ def test_json_mode_prints_one_object_and_no_sentence(capsys):
 def test_quiet_mode_prints_nothing(capsys):
     made(lambda terminal: terminal.say("hello"))(json=False, quiet=True, yes=False)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("columns", [None, "60"])
+def test_into_a_file_names_stay_whole_unless_a_width_is_asked_for(columns):
+    name = "x" * 200 + ".png"
+    code = f"from reports.terminal import Terminal; Terminal().table(['file'], [({name!r},)])"
+    # given whole: readline, which pytest loads, sets COLUMNS behind Python's back
+    env = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
+    env |= {"COLUMNS": columns} if columns else {}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+    assert (name in done.stdout) == (columns is None)
 
 
 def test_an_interrupt_inside_exec_leaves_with_130_too(tmp_path):
