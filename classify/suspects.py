@@ -37,6 +37,9 @@ _FEWEST = 50
 _WEAK = 0.5
 """Agreement below which the estimate of weak classifiers was found to be far too high (docs/label-errors.md)."""
 
+_DOUBTFUL = 0.65
+"""Agreement below which it was up to some percent where no label was wrong (docs/label-errors.md)."""
+
 _DOING = {
     "embeddings": "logistic regression on the built-in encoder's embeddings",
     "training": "a training from scratch for each fold",
@@ -180,23 +183,27 @@ def _sentences(report: Mapping[str, Any], suggested: pd.DataFrame) -> list[str]:
         )
     else:
         sentences.append(
-            f"An estimated {estimate['errors']:,} of {report['pictures']:,} labels ({estimate['share']:.1%}; 95 % interval "
-            f"{estimate['low']:.1%} to {estimate['high']:.1%}) are wrong, supposing that mistakes name any other class "
-            "alike; pictures that could bear either label count among them."
+            f"An estimated {estimate['errors']:,} of {report['pictures']:,} labels are wrong ({estimate['share']:.1%}; 95 % "
+            f"interval {estimate['low']:.1%} to {estimate['high']:.1%}). Pictures that could bear either label count among "
+            "them; mistakes between classes that look alike are counted too few."
         )
     if report["agreement"] < _WEAK:
         sentences.append(
             "It agrees with fewer than half of the labels: such an estimate is too high, and what it suspects says little."
+        )
+    elif report["agreement"] < _DOUBTFUL:
+        sentences.append(
+            "It agrees with few of the labels: such an estimate can be some percent where none is wrong, so many of the "
+            "suspected labels may be right."
         )
     cut = report["suggested"]
     if not cut["count"]:
         return [*sentences, "None found: of no label is it likely enough that it is wrong."]
     pairs = Counter(zip(suggested["label"], suggested["suggested"], strict=True))
     sentences.append(
-        f"{counted(cut['count'], 'label is', 'labels are')} suspected, of which about "
-        f"{max(1, round(cut['expected_errors'])):,} are expected to be wrong; of all mistakes that name any other class "
-        f"alike about {cut['recall']:.0%} would be among them. {report['suspects'] - cut['count']:,} less likely ones follow "
-        "in the table."
+        f"{counted(cut['count'], 'label is', 'labels are')} suspected; expect about "
+        f"{max(1, round(cut['expected_errors'])):,} of them to be wrong indeed. Among them should be about "
+        f"{cut['recall']:.0%} of all wrong labels; {report['suspects'] - cut['count']:,} less likely ones follow in the table."
     )
     sentences.append(
         "Most often: "

@@ -168,6 +168,21 @@ def test_of_few_pictures_nothing_is_estimated(tmp_path):
     assert "it cannot be estimated" in found.sentences[1]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [(0.0, ""), (0.4, "some percent where none is wrong"), (0.55, "such an estimate is too high")],
+)
+def test_an_agreement_with_few_labels_is_said(tmp_path, monkeypatch, wrong, sentence):
+    def believed(vectors, labels, fold, classes):
+        taken = np.where(np.arange(len(labels)) < wrong * len(labels), 1 - labels, labels)
+        return np.eye(classes)[taken] * 0.6 + 0.2
+
+    monkeypatch.setattr(label_errors, "by_embeddings", believed)
+    found = find_label_errors(make(tmp_path / "set"), tmp_path / "out", workers=1)
+    warned = [said for said in found.sentences if said.startswith("It agrees with")]
+    assert [sentence in said for said in warned] == [True] * bool(sentence)
+
+
 def run(*arguments: object) -> tuple[int, str, str]:
     done = CliRunner().invoke(app, ["label-errors", *map(str, arguments)], env={"COLUMNS": "500"})
     return done.exit_code, done.stdout, done.stderr
