@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classify.data.items import Item
-from classify.matching import LabelledPictures, counted
+from classify.evaluation.originals import originals
+from classify.matching import counted
 from classify.outputs import DrawGroups, output_folder, write_all
 from classify.prediction import PROBABILITY, default_device, probability_columns, read_picture
 from classify.weights import Classifier, Preprocessing
@@ -85,7 +85,7 @@ def find_errors(
         groups: list[dict[str, Any]] = []
         if draw is not None and len(table):
             classes = [name.removeprefix(PROBABILITY) for name in probability_columns(predictions)]
-            items, note = _items(folder, table["path"].tolist(), classes)
+            items, note = originals(folder, table["path"].tolist(), classes)
             show, why = _shower(metrics, saliency)
             for sentence in filter(None, (note, why)):
                 sentences.append(sentence)
@@ -104,7 +104,7 @@ def find_errors(
         }
         files = {"errors.csv": table.to_csv(index=False, float_format="%.4f").encode()}
         if draw is not None:
-            files["errors.html"] = draw(folder.name, sentences, groups).encode()
+            files["errors.html"] = draw(f"Wrong pictures of {folder.name}", sentences, groups).encode()
         files["errors.json"] = json.dumps(content, indent=1, ensure_ascii=False).encode()
         write_all(target, files)
     return Errors(table, groups, sentences, target)
@@ -161,22 +161,6 @@ def _sentences(table: pd.DataFrame, pictures: int) -> list[str]:
     return sentences
 
 
-def _items(folder: Path, paths: Sequence[str], classes: Sequence[str]) -> tuple[dict[str, Item], str]:
-    """The pictures at `paths`: files below the folder, or of a data set in a known layout; or why they cannot be had."""
-    files: dict[str, Item] = {
-        path: file
-        for path in paths
-        if os.path.isfile(file := os.path.join(folder, path_from_text(path)))  # noqa: PTH113, PTH118  bytes-safe
-    }
-    if files:
-        return files, ""
-    try:
-        found = LabelledPictures.open(folder, classes)
-    except UserError as error:
-        return {}, f"The pictures are not shown: {error.message}"
-    return dict(zip(found.paths, found.items, strict=True)), ""
-
-
 Shown = tuple["NDArray[np.uint8] | None", "NDArray[np.floating] | None"]
 
 
@@ -228,7 +212,7 @@ def _groups(
         pictures = []
         for row in rows.head(_MOST).to_dict("records"):
             picture, seen = show(items.get(row["path"]), row["prediction"])
-            text = f"{row['confidence']:.0%}; {row['label']} {row['p_label']:.0%}"
+            text = f"{row['confidence']:.0%} sure; {row['label']} {row['p_label']:.0%}"
             pictures.append(
                 {
                     "picture": picture,

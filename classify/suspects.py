@@ -240,9 +240,8 @@ def as_files(
         "label_errors.csv": result.suspects.to_csv(index=False, float_format="%.4f").encode(),
     }
     if draw is not None:
-        files["label_errors.html"] = draw(
-            taking_part.source.root.name, result.sentences, _groups(result)
-        ).encode()
+        title = f"Doubtful labels in {taking_part.source.root.name}"
+        files["label_errors.html"] = draw(title, result.sentences, _groups(result)).encode()
     files["label_errors.json"] = json.dumps(result.report, indent=1, ensure_ascii=False).encode()
     return files
 
@@ -254,7 +253,7 @@ def _groups(result: LabelErrors) -> list[dict[str, Any]]:
         shown = {
             "picture": picture,
             "tag": row["suggested"],
-            "text": f"{row['score']:.0%}",
+            "text": f"chance {row['score']:.0%}",
             "path": row["path"],
         }
         found.setdefault(row["label"], []).append(shown)

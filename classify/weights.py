@@ -250,7 +250,9 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
     from safetensors import SafetensorError, safe_open
 
     if path.is_dir():
-        raise UserError(f"{path}: is a folder, not a weights file.", _REMEDY)
+        inside = path / "best.safetensors"
+        remedy = f"Give the file in it, {inside}." if inside.is_file() else _REMEDY
+        raise UserError(f"{path}: is a folder, not a weights file.", remedy)
     if not path.exists():
         raise UserError(f"{path}: there is no such file.", _REMEDY)
     try:

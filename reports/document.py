@@ -61,7 +61,7 @@ class Plots:
 
 @dataclass(frozen=True)
 class Figure:
-    """A whole picture, the bytes of a PNG or WebP, and its words for those who cannot see it."""
+    """A drawing on white, the bytes of a PNG or WebP, and its words for those who cannot see it; in the dark it is inverted."""
 
     data: bytes
     said: str

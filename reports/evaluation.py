@@ -111,41 +111,57 @@ def _classes(metrics: Mapping[str, Any]) -> list[Part]:
     if len(names) > _PLOTTED:
         drawn = [*names[: _PLOTTED // 2], *names[-_PLOTTED // 2 :]]
         cut = f" Drawn are the {_PLOTTED // 2} worst and the {_PLOTTED // 2} best of {len(names)}."
-    plot = ranges([(name, classes[name]["f1"], ends[name]["f1"]) for name in drawn], metrics["macro_f1"])
+    mean = metrics["macro_f1"]
+    plot = ranges(
+        [(name, classes[name]["f1"], ends[name]["f1"]) for name in drawn],
+        mean,
+        f"F1 of {len(drawn)} classes; their mean is {mean:.3f}",
+    )
     said = (
-        "F1 of each class, the worst first, with its 95 % interval; the dashed line is their mean, macro-F1. "
+        "F1 of each class, the worst first, with its 95 % interval; the dashed mark is their mean, macro-F1. "
         f"A wide interval: too few test pictures to tell.{cut}"
     )
     columns = ["class", "precision", "recall", "F1", "95 % interval of F1", "pictures"]
     return [said, Plots([Plot(plot)], wide=True), Table(columns, rows)]
 
 
-def ranges(rows: Sequence[tuple[str, float, Sequence[float]]], mean: float) -> Markup:
-    """A band a row: its name, a dot at the value (0..1), a line over the interval; the mean goes down dashed; SVG."""
+def ranges(
+    rows: Sequence[tuple[str, float, Sequence[float]]],
+    mark: float,
+    said: str,
+    ends: tuple[float, float] = (0.0, 1.0),
+) -> Markup:
+    """A band a row: its name, below it a dot at the value, a line over the interval, and a dashed mark at `mark`; SVG.
+
+    `ends` are those of the axis; `said` tells the plot to those who cannot see it.
+    """
+    low_end, high_end = ends
 
     def across(value: float) -> float:
-        return _LEFT + (WIDTH - _LEFT - _RIGHT) * value
+        return _LEFT + (WIDTH - _LEFT - _RIGHT) * (value - low_end) / (high_end - low_end)
 
     floor = _BAND * len(rows) + 6
-    parts = [f'<path class="mark" d="M{across(mean):.1f} 0V{floor}"/>']
+    parts = []
     for i, (name, value, (low, high)) in enumerate(rows):
         y = _BAND * i
         shown = name if len(name) <= _NAME else name[: _NAME - 1] + "…"
         label = escape(f"{name}: {value:.3f}, {low:.3f} to {high:.3f}")
+        parts.append(f'<path class="mark" d="M{across(mark):.1f} {y + 16}v12"/>')
         parts.append(f'<path class="mean" d="M{across(low):.1f} {y + 22}H{across(high):.1f}"/>')
         parts.append(
             f'<circle class="stay" cx="{across(value):.1f}" cy="{y + 22}" r="4"><title>{label}</title></circle>'
         )
         parts.append(f'<text class="name" x="{_LEFT}" y="{y + 13}">{escape(shown)}</text>')
     parts.append(f'<path class="axis" d="M{_LEFT} {floor + 0.5}H{WIDTH - _RIGHT}"/>')
-    for at, text in ticks(0.0, 1.0):
-        anchor = "start" if at < 0.05 else "end" if at > 0.95 else "middle"
+    for at, text in ticks(*ends):
+        share = (at - low_end) / (high_end - low_end)
+        anchor = "start" if share < 0.05 else "end" if share > 0.95 else "middle"
         parts.append(
             f'<text class="tick" x="{across(at):.1f}" y="{floor + 16}" text-anchor="{anchor}">{text}</text>'
         )
-    said = f"F1 of {len(rows)} classes; their mean is {mean:.3f}"
+    told = escape(said)
     return Markup(
-        f'<svg viewBox="0 0 {WIDTH} {floor + _BOTTOM}" role="img" aria-label="{said}"><title>{said}</title>{"".join(parts)}</svg>'
+        f'<svg viewBox="0 0 {WIDTH} {floor + _BOTTOM}" role="img" aria-label="{told}"><title>{told}</title>{"".join(parts)}</svg>'
     )
 
 

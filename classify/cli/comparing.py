@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -26,9 +27,10 @@ def compare_command(
 ) -> None:
     """Say whether B is better than A on the same test pictures, or whether the difference is noise."""
     from classify.evaluation.comparing import class_rows, compare, overall_rows
+    from reports.comparison import comparison_page
 
     terminal = session.terminal
-    result = compare(a, b, out=out)
+    result = compare(a, b, out=out, page=comparison_page)
     terminal.result(**result.figures, sentences=result.sentences, out=str(result.out))
     terminal.table(["", "A", "B", "B - A", "95 % interval"], overall_rows(result.figures))
     terminal.table(
@@ -38,4 +40,5 @@ def compare_command(
     )
     for sentence in result.sentences:
         terminal.say(sentence)
-    terminal.say(f"Written to {result.out}: comparison.json, flips.csv.")
+    terminal.say(f"Page: {result.out / 'comparison.html'}; pictures that changed: {result.out / 'flips.csv'}")
+    terminal.say(f"Next: classify errors {shlex.quote(str(b.parent if b.is_file() else b))}")

@@ -63,6 +63,7 @@ def errors_command(
             ],
         )
     terminal.say(f"Page: {found.out / 'errors.html'}; table, by class: {found.out / 'errors.csv'}")
+    terminal.say("Next: classify label-errors SOURCE, the same question of the labels that were learnt from")
 
 
 class Method(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -61,7 +62,7 @@ def evaluate_command(
             progress=progress,
             say=terminal.say,
         )
-    terminal.say(f"Next: classify errors {result.out}")
+    terminal.say(f"Next: classify errors {shlex.quote(str(result.out))}")
     terminal.result(**result.metrics)
 
 

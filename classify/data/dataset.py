@@ -286,7 +286,10 @@ def _class_notes(labels: Sequence[str], held: NDArray[np.bool_], classes: Sequen
             f"{1 / held.sum():.0%} of accuracy."
         )
     if single:
-        notes.append(f"Only one picture to learn from: {', '.join(single)}.")
+        notes.append(
+            f"Only one picture to learn from: {', '.join(single)}. Add pictures, or take the class out: of one nothing is "
+            "learnt but that picture."
+        )
     blind = [name for name in classes if not outside[name]]
     if blind:
         notes.append(f"No picture for validation, so macro-F1 leaves them out: {', '.join(blind)}.")

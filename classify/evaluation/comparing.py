@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from classify.evaluation.comparison import compare_predictions, flips, pair
 from classify.evaluation.intervals import LEVEL
+from classify.evaluation.originals import originals
 from classify.matching import counted, listed
 from classify.outputs import output_folder, write_all
+from classify.prediction import PROBABILITY, probability_columns, read_picture
+from classify.weights import Preprocessing
 from curate.errors import UserError
+from curate.images import Unreadable
 from curate.tables import path_from_text, path_to_text
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
+
+    from classify.data.items import Item
 
 SCHEMA = 1
 """Version of the layout of `comparison.json`."""
@@ -26,6 +34,22 @@ FEW = 10
 
 SHOWN = 20
 """Classes in the printed table, those with the largest differences."""
+
+Page = Callable[
+    [
+        Mapping[str, Any],
+        Sequence[str],
+        Sequence[Sequence[Any]],
+        Sequence[Sequence[Any]],
+        "pd.DataFrame",
+        Callable[[str], "NDArray[np.uint8] | None"],
+    ],
+    str,
+]
+"""Figures, sentences, the rows of both tables, the flips, and the picture at a path, to HTML."""
+
+_PICTURE = Preprocessing(160)
+"""How the page's pictures are read."""
 
 _COLUMNS = ("path", "label", "prediction", "confidence")
 _MEASURES = {"macro_f1": "macro-F1", "accuracy": "accuracy"}
@@ -60,13 +84,14 @@ def compare(
     b: str | Path,
     *,
     out: str | Path | None = None,
+    page: Page | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Comparison:
     """Compare two classifiers on the same test pictures, B to A: is the difference more than noise?
 
     `a` and `b` are folders that `classify evaluate` wrote, or the `predictions.parquet` in them. Writes
-    `comparison.json` and `flips.csv` to `out`, by default the folder `comparison` beside B's predictions. `say` is given
-    each sentence. Raises UserError where one cannot be read or `out` will not do, and Refused where the test pictures
+    `comparison.json`, `flips.csv` and, where `page` is given, `comparison.html` to `out`, by default the folder `comparison`
+    beside B's predictions. `say` is given each sentence. Raises UserError where one cannot be read or `out` will not do, and Refused where the test pictures
     or their labels are not the same.
     """
     first, second = _read(Path(a), "A"), _read(Path(b), "B")
@@ -88,19 +113,38 @@ def compare(
         }
         words = sentences(figures)
         changed = flips(pairs)
-        write_all(
-            place,
-            {
-                "flips.csv": changed.to_csv(index=False, float_format="%.6f", lineterminator="\n").encode(),
-                "comparison.json": json.dumps(
-                    {**figures, "sentences": words}, indent=1, ensure_ascii=False
-                ).encode(),
-            },
-        )
+        files = {"flips.csv": changed.to_csv(index=False, float_format="%.6f", lineterminator="\n").encode()}
+        if page is not None:
+            read, why = _reader(tested, changed, second)
+            said = [*words, why] if why else words
+            html = page(figures, said, overall_rows(figures), class_rows(figures), changed, read)
+            files["comparison.html"] = html.encode("utf-8", "backslashreplace")
+        content = {**figures, "sentences": words}
+        files["comparison.json"] = json.dumps(content, indent=1, ensure_ascii=False).encode()
+        write_all(place, files)
     if say is not None:
         for sentence in words:
             say(sentence)
     return Comparison(figures, changed, words, place)
+
+
+def _reader(
+    tested: str, changed: pd.DataFrame, evaluated: _Evaluated
+) -> tuple[Callable[[str], NDArray[np.uint8] | None], str]:
+    """What gives the picture at a path, and "" or why there are none; `tested` is the test folder as metrics name it."""
+    found: dict[str, Item] = {}
+    why = "The pictures are not shown: no metrics.json beside the predictions says where they are."
+    if tested:
+        classes = [name.removeprefix(PROBABILITY) for name in probability_columns(evaluated.table)]
+        found, why = originals(Path(path_from_text(tested)), changed["path"].tolist(), classes)
+
+    def read(path: str) -> NDArray[np.uint8] | None:
+        try:
+            return read_picture(found[path], _PICTURE)
+        except (KeyError, Unreadable):  # gone or changed since it was judged
+            return None
+
+    return read, why if len(changed) else ""
 
 
 def _read(place: Path, name: str) -> _Evaluated:

@@ -86,6 +86,11 @@ def evaluate(
     """
     from classify import weights as weights_file
 
+    if Path(folder).suffix == ".safetensors" and Path(weights).is_dir():
+        raise UserError(
+            f"{folder}: is a weights file, and {weights} is a folder.",
+            f"The folder of test pictures comes first, then the weights: {weights} {folder}.",
+        )
     classifier = weights_file.load(weights, device or default_device())
     mapping = read_mapping(classes, classifier.classes) if classes is not None else None
     found = LabelledPictures.open(folder, classifier.classes, labels=labels, mapping=mapping)

@@ -271,6 +271,10 @@ def check_duplicates(facts: Facts) -> Iterator[Problem]:
             "labels can be right. They wait for a person, who names the right one (`curate verdict`) or takes the wrong files "
             "away; none is removed by itself."
         )
+        if facts.plan is not None:
+            actions = facts.plan.set_index("path")["action"].reindex(conflicts["path"])
+            if going := int((actions == "remove").sum()):
+                sentence += f" {_count(going, 'file')} of them {'goes' if going == 1 else 'go'} for another reason all the same."
         yield Problem("label_conflicts", "high", len(conflicts), groups, sentence, conflicts["path"].tolist())
 
 

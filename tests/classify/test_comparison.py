@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import math
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from sklearn.metrics import f1_score, recall_score
 from typer.testing import CliRunner
 
@@ -315,7 +317,7 @@ def test_the_command(evaluations):
     assert "B is better by 0.250 accuracy" in out
     assert "macro-F1" in out
     assert "8 wrong to right" in out
-    assert f"Written to {evaluations / 'c'}" in out
+    assert f"Page: {evaluations / 'c' / 'comparison.html'}" in out
     code, out, _ = run(evaluations / "one", evaluations / "two", "--json")
     assert code == 0
     assert json.loads(out)["accuracy"]["difference"] == pytest.approx(0.25)
@@ -345,6 +347,41 @@ def test_bad_input_is_said_and_nothing_is_written(evaluations, a, message, code)
     assert message in " ".join(err.split())
     assert ended == code
     assert sorted(evaluations.rglob("*")) == before
+
+
+def test_the_page_shows_the_pictures_that_changed(evaluations):
+    tested = evaluations / "tested"
+    names = table("aabbaabb" * 4, "a" * 32)["path"]
+    for name in names:
+        (tested / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8), "red").save(tested / name)
+    (evaluations / "two" / "metrics.json").write_text(json.dumps({"folder": str(tested)}))
+    ended, printed, _ = run(evaluations / "one", evaluations / "two")
+    assert ended == 0
+    assert "comparison.html" in printed
+    changed = pd.read_csv(evaluations / "two" / "comparison" / "flips.csv")
+    (tested / changed["path"][0]).unlink()
+    run(evaluations / "one", evaluations / "two", "--out", evaluations / "again")
+    page = html.unescape((evaluations / "again" / "comparison.html").read_text())
+    assert "Wrong to right: 8" in page
+    assert "Right to wrong" not in page
+    assert page.count("(cannot be shown)") == 1
+    assert page.count('class="thumb g') == 7
+    assert all(
+        result in page
+        for result in json.loads((evaluations / "again" / "comparison.json").read_text())["sentences"]
+    )
+
+
+def test_a_page_without_pictures_says_why(evaluations):
+    run(evaluations / "one", evaluations / "two")
+    page = (evaluations / "two" / "comparison" / "comparison.html").read_text()
+    assert "The pictures are not shown: /nowhere/test: there is no such folder." in page
+    (evaluations / "one" / "metrics.json").unlink()
+    (evaluations / "two" / "metrics.json").unlink()
+    run(evaluations / "one", evaluations / "two")
+    page = (evaluations / "two" / "comparison" / "comparison.html").read_text()
+    assert "no metrics.json beside the predictions" in page
 
 
 def test_results_never_lie_in_the_test_folder(evaluations):

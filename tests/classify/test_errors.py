@@ -57,7 +57,7 @@ def test_wrong_pictures_by_class_the_worst_first(evaluation):
     assert content["per_class"] == {"level": 2, "upright": 1}
     assert [content["wrong"], content["sure_and_wrong"], content["schema"]] == [3, 1, 1]
     first = page.groups[0]["pictures"][0]
-    assert [first["tag"], first["text"], first["saliency"]] == ["upright", "95%; level 5%", None]
+    assert [first["tag"], first["text"], first["saliency"]] == ["upright", "95% sure; level 5%", None]
     assert first["picture"].shape == (160, 160, 3)
 
 

@@ -455,6 +455,12 @@ def refused(tmp_path, folder, weights_file, **options):
     return str(caught.value)
 
 
+def test_folder_and_weights_the_wrong_way_round(folder, weights_file, tmp_path):
+    message = refused(tmp_path, weights_file, folder)
+    assert "is a weights file" in message
+    assert f"{folder} {weights_file}" in message
+
+
 def test_a_table_gives_what_its_folder_gives(full_folder, weights_file, full, tmp_path):
     paths = full.predictions["path"].tolist()
     lines = [f"{full_folder / path},{path.split('/')[0].upper()},test" for path in paths]

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -179,6 +180,15 @@ def test_what_is_no_weights_file_is_refused_by_name_with_a_remedy(file, spoil, r
         weights.load(path)
     assert str(path) in caught.value.message
     assert caught.value.remedy
+
+
+def test_a_run_for_its_weights_names_the_file_in_it(file):
+    path, _ = file
+    best = path.with_name("best.safetensors")
+    shutil.copy(path, best)
+    with pytest.raises(UserError) as caught:
+        weights.load(path.parent)
+    assert str(best) in caught.value.remedy
 
 
 def test_preprocessing_survives_json():

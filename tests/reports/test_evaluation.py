@@ -74,7 +74,7 @@ def test_leaks_are_shown_with_the_score_without_them():
 
 
 def test_a_dot_stands_at_its_value_and_its_line_over_the_interval():
-    root = ElementTree.fromstring(ranges([("a", 0.5, (0.25, 0.75)), ("b", 1.0, (0.9, 1.0))], 0.75))
+    root = ElementTree.fromstring(ranges([("a", 0.5, (0.25, 0.75)), ("b", 1.0, (0.9, 1.0))], 0.75, "F1"))
     places = [float(node.get("cx")) for node in root.iter("circle")]
     lines = [node.get("d") for node in root.iter("path") if node.get("class") == "mean"]
     low, high = map(float, re.match(r"M([\d.]+) \d+H([\d.]+)", lines[0]).groups())

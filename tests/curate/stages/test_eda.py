@@ -236,6 +236,16 @@ def test_duplicates_conflicts_apart() -> None:
     assert found["near_duplicates"]["examples"] == "cat/0002.png"
     assert found["label_conflicts"]["examples"] == "cat/0003.png\ndog/0000.png"
     assert found["label_conflicts"]["value"] == 1
+    assert "another reason" not in found["label_conflicts"]["sentence"]
+    plan = pd.DataFrame(
+        {
+            "path": duplicates["path"],
+            "label": "cat",
+            "action": ["keep", "remove", "remove", "remove", "review"],
+        }
+    )
+    sentence = named(problems(files, duplicates, plan=plan))["label_conflicts"]["sentence"]
+    assert sentence.endswith("1 file of them goes for another reason all the same.")
 
 
 def test_equal_bytes_are_known_before_dedup_has_run() -> None:

@@ -1,0 +1,32 @@
+"""The pictures that a table of predictions speaks of, where they are still there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from classify.data.items import Item
+from classify.matching import LabelledPictures
+from curate.errors import UserError
+from curate.tables import path_from_text
+
+
+def originals(folder: Path, paths: Sequence[str], classes: Sequence[str]) -> tuple[dict[str, Item], str]:
+    """The pictures at `paths`, and "" or a sentence why they cannot be had.
+
+    `folder` is the test folder of the evaluation, `classes` are those of its weights. The pictures are files below the folder,
+    or those of a data set in a known layout; paths at which there is nothing any more are left out.
+    """
+    files: dict[str, Item] = {
+        path: file
+        for path in paths
+        if os.path.isfile(file := os.path.join(folder, path_from_text(path)))  # noqa: PTH113, PTH118  bytes-safe
+    }
+    if files:
+        return files, ""
+    try:
+        found = LabelledPictures.open(folder, classes)
+    except UserError as error:
+        return {}, f"The pictures are not shown: {error.message}"
+    return dict(zip(found.paths, found.items, strict=True)), ""
