@@ -90,7 +90,7 @@ class Learner:
         self.device = device
         self.augmentation = Augmentation(settings.augmentation)
         groups = scaled_groups(self.network, head, settings.transfer.layer_decay)
-        self.optimizers = make_optimizers(settings.optimizer, groups)
+        self.optimizers = make_optimizers(settings.optimizer, groups, settings.model.members)
         self.freezing = Freezing(self.network, head, settings.transfer)
         self.shift: torch.Tensor | None = None
         """Added to the logits in training, float32 (classes,): see `classify.losses.log_shares`."""
@@ -245,7 +245,7 @@ def fastest_plan(
     for learner in learners.values():
         learner.freezing.at(1.0)  # what most of the budget goes to
     begun = time.perf_counter()
-    few = max(2, count // _FEW)
+    few = max(2 * settings.model.members, count // _FEW)
     first = dict.fromkeys(plans, math.inf)
     for _ in range(_TRIALS):  # the first step of all also pays for whatever is set up once
         for plan in plans:

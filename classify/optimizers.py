@@ -68,12 +68,15 @@ def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
     return x.T if tall else x
 
 
-def make_optimizers(settings: OptimizerSettings, parts: list[dict[str, Any]]) -> list[torch.optim.Optimizer]:
+def make_optimizers(
+    settings: OptimizerSettings, parts: list[dict[str, Any]], members: int = 1
+) -> list[torch.optim.Optimizer]:
     """The optimisers of a network, each parameter with one of them.
 
     `parts` are parameters by the factor on their rate, see `classify.groups.scaled_groups`; those that never learn are left
     out. Only kernels and matrices decay: biases and normalisation have no scale to lose. Muon moves kernels and matrices
-    but the last one, which stands for the head, AdamW the others.
+    but the last one, which stands for the head, AdamW the others. Of an ensemble that is the last one of each of its
+    `members`, which stand one behind the other and are of the same length.
     """
     kernels, vectors = _grouped(parts, settings.weight_decay, True), _grouped(parts, 0.0, False)
     if settings.name == "sgd":
@@ -83,8 +86,10 @@ def make_optimizers(settings: OptimizerSettings, parts: list[dict[str, Any]]) ->
     if settings.name == "adamw" or not kernels:
         return [torch.optim.AdamW([*kernels, *vectors], settings.lr, betas)]
     # The head's part comes first where rates fall away from it; within a part weights stand in the network's order.
-    head = kernels[0]["params"].pop()
-    last = [{**kernels[0], "params": [head]}]
+    every = len(kernels[0]["params"]) // members
+    heads = kernels[0]["params"][every - 1 :: every]
+    del kernels[0]["params"][every - 1 :: every]
+    last = [{**kernels[0], "params": heads}]
     hidden = [group for group in kernels if group["params"]]
     muon = [Muon(hidden, settings.lr, weight_decay=settings.weight_decay)] if hidden else []
     return [*muon, torch.optim.AdamW([*last, *vectors], settings.lr, betas)]

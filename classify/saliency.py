@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +32,8 @@ _AHEAD = 8
 class MapLayer:
     """The layer whose output is laid over the picture: its `name` in the network, and how its output is read.
 
-    `side` is that of its map, `ahead` the number of tokens before those of the map.
+    `side` is that of its map, `ahead` the number of tokens before those of the map. `others` are the same layer in the other
+    members of an ensemble.
     """
 
     name: str
@@ -40,6 +41,7 @@ class MapLayer:
     layout: str
     side: int
     ahead: int = 0
+    others: tuple[nn.Module, ...] = ()
 
     def planes(self, output: torch.Tensor) -> torch.Tensor:
         """The layer's output, or its gradient, as (N, C, side, side)."""
@@ -76,7 +78,7 @@ def saliency(
     # The weights are frozen, so the gradient has to flow towards the picture.
     batch = classifier.preprocessing.tensor(picture).requires_grad_()
     with torch.enable_grad():
-        method = build(classifier.model, [layer.module], layer.planes)
+        method = build(classifier.model, [layer.module, *layer.others], layer.planes)
         try:
             found = method(batch, [target(class_index)])
         finally:
@@ -97,6 +99,8 @@ def find_layer(classifier: Classifier) -> MapLayer:
     Found with two pictures of noise. Dependence matters in a transformer that reads its answer off the class token: behind
     the last attention the other tokens have no effect any more, so the map is that of the normalisation before it. Linear
     layers do not count, nor layers that run more than once. Raises UserError where there is none.
+
+    In an ensemble it is that of every member, and the map is the mean of theirs.
     """
     import torch
 
@@ -124,8 +128,19 @@ def find_layer(classifier: Classifier) -> MapLayer:
     for layer, output in reversed(layers):
         (gradient,) = torch.autograd.grad(score, output, retain_graph=True, allow_unused=True)
         if gradient is not None and bool(layer.planes(gradient).any()):
-            return layer
-    return layers[-1][0]
+            return _in_each_member(layer, network)
+    return _in_each_member(layers[-1][0], network)
+
+
+def _in_each_member(layer: MapLayer, network: nn.Module) -> MapLayer:
+    """The layer with those of the same name in the other members, where `network` is an ensemble."""
+    from classify.models.ensemble import Ensemble
+
+    if not isinstance(network, Ensemble):
+        return layer
+    _, place, name = layer.name.split(".", 2)
+    others = [member for index, member in enumerate(network.members) if index != int(place)]
+    return replace(layer, others=tuple(member.get_submodule(name) for member in others))
 
 
 def _keep(name: str, outputs: list[tuple[str, nn.Module, torch.Tensor]]) -> Callable[..., None]:

@@ -91,6 +91,13 @@ class ModelSettings:
     )
     width: int = _key(0, "channels of the first stage; 0: the model's own usual", low=0, high=1024)
     dropout: float = _key(0.0, "share of features dropped before the head", low=0, high=0.9)
+    members: int = _key(
+        1,
+        "networks that learn side by side, each from its own part of every batch, and answer together; judging costs as many "
+        "times more",
+        low=1,
+        high=16,
+    )
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,7 @@ def train(
             stack.enter_context(run_folder(run))
         else:
             on_epoch, say, progress = lambda epoch: None, lambda text: None, silent
+        _check_members(settings, group)
         session = provenance.Session(run, place, stack.enter_context(Watch(run)))
         begin = prepare(settings, run)
         data = read_dataset(
@@ -324,7 +325,7 @@ class _Run:
 
     def _rate(self, used: float) -> float:
         optimizer = self.settings.optimizer
-        scale = self.settings.training.batch_size / 64
+        scale = self.settings.training.batch_size / self.settings.model.members / 64
         if optimizer.name != "sgd":
             scale = math.sqrt(scale)
         return learning_rate(optimizer, optimizer.lr * scale, used)
@@ -383,6 +384,17 @@ class _Run:
                 "val_macro_f1": None if math.isnan(row["macro_f1"]) else row["macro_f1"],
                 "data_sha256": self.data.fingerprint,
             },
+        )
+
+
+def _check_members(settings: Settings, group: Group) -> None:
+    """Raise UserError where a member of an ensemble would get fewer than two pictures of a process's part of a batch."""
+    members, batch = settings.model.members, settings.training.batch_size
+    if members > 1 and batch < 2 * members * group.size:
+        raise UserError(
+            f"training.batch_size is {batch}: less than two pictures for each of {members} members"
+            + (f" in each of {group.size} processes." if group.size > 1 else "."),
+            f"Set training.batch_size={64 * members * group.size}, or take fewer model.members.",
         )
 
 

@@ -98,6 +98,8 @@ def prepare(settings: Settings, run: Path) -> Start:
     look = family.look() if family else None
     preprocessing = _preprocessing(settings, look)
     options = _options(settings, family, preprocessing.size)
+    if settings.model.members > 1:
+        options["members"] = settings.model.members
     if not chosen:
         return Start(name, options, preprocessing)
     if chosen != "pretrained":
@@ -111,8 +113,13 @@ def prepare(settings: Settings, run: Path) -> Start:
 
 
 def _check(settings: Settings) -> None:
-    """Settings of the transfer that nothing would follow are a mistake."""
+    """Settings that nothing would follow are a mistake."""
     if settings.model.weights:
+        if (members := settings.model.members) > 1:
+            raise UserError(
+                f"model.members is {members}, but all of them would start from the same weights, {settings.model.weights}.",
+                "Set model.members=1, or leave model.weights away.",
+            )
         return
     for key, value in vars(settings.transfer).items():
         if value != getattr(TransferSettings(), key):

@@ -1,6 +1,7 @@
 """What a command prints: one object with the modes human, `--json` and `--quiet`, and the way errors end.
 
-Exit codes: 0 done, 2 wrong usage or input, 4 refused for safety, 5 locked by another run, 130 interrupted, 1 a bug.
+Exit codes: 0 done, 2 wrong usage or input, 4 refused for safety, 5 locked by another run, 130 interrupted, 143
+ended from outside (SIGTERM), 1 a bug.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+"""Signals that end a command as an interrupt does."""
+
 _UNFOLDED = 10_000
 """Characters: wider than any row of a table; a table takes no more than it needs."""
 
@@ -37,7 +41,8 @@ class Terminal:
         self.quiet = quiet
         self.yes = yes
         self._result: dict[str, Any] = {}
-        self._interrupted = False
+        self._interrupted = 0
+        """Number of the signal that asked to end, 0 for none."""
 
     @functools.cached_property
     def _out(self) -> Console:
@@ -151,8 +156,8 @@ class Terminal:
         return sys.stdin.readline().strip().lower() in ("y", "yes")
 
     def _interrupt(self, number: int, frame: object) -> NoReturn:
-        """Handle SIGINT: as Python does, and remember it."""
-        self._interrupted = True
+        """Handle SIGINT as Python does, SIGTERM alike so that everything is tidied up, and remember it."""
+        self._interrupted = number
         raise KeyboardInterrupt
 
     def go_on(self) -> None:
@@ -164,7 +169,7 @@ class Terminal:
     def guard(self) -> Iterator[Terminal]:
         """Run a command's body: what it raises ends the process as `fail` says, else the result is printed."""
         main = threading.current_thread() is threading.main_thread()
-        before = signal.signal(signal.SIGINT, self._interrupt) if main else None
+        before = {one: signal.signal(one, self._interrupt) for one in _ENDING} if main else {}
         try:
             yield self
             self.go_on()
@@ -175,8 +180,8 @@ class Terminal:
         except (Exception, KeyboardInterrupt) as error:
             self.fail(error)
         finally:
-            if main:
-                signal.signal(signal.SIGINT, before)
+            for one, handler in before.items():
+                signal.signal(one, handler)
 
     def fail(self, error: BaseException) -> NoReturn:
         """Print an error and leave with its exit code.
@@ -189,11 +194,8 @@ class Terminal:
             # CPython remembers an interrupt that came inside exec() of a text, as dataclasses use it during imports,
             # and would die by the signal instead of leaving with our code; the next exec() forgets it.
             exec("")
-            code, message, remedy = (
-                130,
-                "interrupted.",
-                "Run the same command again: it goes on where it stopped.",
-            )
+            code = 128 + (self._interrupted or signal.SIGINT)
+            message, remedy = "interrupted.", "Run the same command again: it goes on where it stopped."
         if message is None:
             code = 1
             message = f"this is a bug: {type(error).__name__}: {error}"

@@ -44,7 +44,11 @@ class Augmentation:
         return images, targets.lerp(targets.roll(1, 0), 1 - share)
 
     def _geometry(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Turn, scale, stretch, shift, shear and mirror in one resampling; new corners repeat the border."""
+        """Turn, scale, stretch, shift, shear and mirror in one resampling; new corners repeat the border.
+
+        Where pictures are shifted and mirrored only, they move by whole pixels: a shift by parts of one is a blur, which
+        pictures that are judged do not have.
+        """
         settings, count = self.settings, len(images)
         on = _switch(count, settings.affine, generator)
         turn = _span(count, generator) * math.radians(settings.rotate) * on
@@ -52,6 +56,9 @@ class Augmentation:
         scale = torch.exp(_span(count, generator) * math.log1p(settings.scale) * on)
         stretch = torch.exp(_span(count, generator) * math.log1p(settings.stretch) / 2 * on)
         shift = _span(2 * count, generator).view(count, 2) * 2 * settings.translate * on[:, None]
+        if not (settings.rotate or settings.scale or settings.stretch or settings.shear):
+            half = images.shape[2] / 2  # the grid's unit, pixels
+            shift = (shift * half).round() / half
         mirror = 1 - 2 * _switch(count, settings.flip, generator)
         cos, sin = torch.cos(turn), torch.sin(turn)
         # affine_grid asks where each point of the result comes from: the inverse of what happens to the picture.

@@ -176,7 +176,7 @@ def _read(place: Path, name: str) -> _Evaluated:
 def sentences(figures: Mapping[str, Any]) -> list[str]:
     """What the figures of a comparison say in plain words."""
     many = counted(figures["pictures"], "test picture", "test pictures")
-    if figures["grouped"]:
+    if figures["groups"] < figures["pictures"]:
         many += f" in {counted(figures['groups'], 'group', 'groups')} of copies"
     said = [f"Both were judged on the same {many}."]
     said += [
@@ -188,7 +188,10 @@ def sentences(figures: Mapping[str, Any]) -> list[str]:
     if not changed:
         return [*said, "They predict the same class for every picture."]
     said += [_overall(figures[measure], word) for measure, word in _MEASURES.items()]
-    said += [_mcnemar(figures["mcnemar"], figures["grouped"]), *_classes(figures["per_class"])]
+    said += [
+        _mcnemar(figures["mcnemar"], figures["groups"] < figures["pictures"]),
+        *_classes(figures["per_class"]),
+    ]
     kinds = ", ".join(f"{count:,} {kind}" for kind, count in figures["flips"].items())
     said.append(f"From A to B {counted(changed, 'picture', 'pictures')} changed: {kinds}.")
     return said

@@ -107,18 +107,24 @@ def family_of(name: str) -> Family | None:
 def create(name: str, classes: int, options: Mapping[str, Any] | None = None) -> nn.Module:
     """A new network for `classes` classes, its weights drawn from torch's global generator.
 
-    `options` are `size`, `width` and `dropout`, see `register`. Raises UserError for a name that is not known, with
-    the closest match, and for a size that is too small for the model.
+    `options` are `size`, `width` and `dropout`, see `register`, and `members`, the number of such networks that make one
+    (`classify.models.ensemble`). Raises UserError for a name that is not known, with the closest match, and for a size that
+    is too small for the model.
     """
+    options = dict(options or {})
+    if (members := options.pop("members", 1)) > 1:
+        from classify.models.ensemble import Ensemble
+
+        return Ensemble([create(name, classes, options) for _ in range(members)])
     family = family_of(name)
     if family is not None:
-        return family.create(classes, dict(options or {}))
+        return family.create(classes, options)
     known = [*names(), *_FAMILIES]
     if name not in _REGISTRY:
         close = difflib.get_close_matches(name, known, 1, 0.4)
         hint = f"Did you mean '{close[0]}'?" if close else ""
         raise UserError(f"model '{name}' is not known.", f"{hint} Known: {', '.join(known)}.".strip())
-    return _REGISTRY[name](classes, **dict(options or {}))
+    return _REGISTRY[name](classes, **options)
 
 
 def too_small(name: str, size: int, least: int) -> UserError:

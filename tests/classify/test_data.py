@@ -446,6 +446,24 @@ def test_tint_colours_paper_and_leaves_ink():
     assert (paper.amax(1) - paper.amin(1)).max() > 0.2
 
 
+def test_pictures_that_are_only_shifted_move_by_whole_pixels():
+    images = batch(16)
+    still = {"rotate": 0.0, "scale": 0.0, "stretch": 0.0, "shear": 0.0}
+    moved = apply(images, affine=1.0, translate=2 / 24, **still)
+    wide = torch.nn.functional.pad(images, (2, 2, 2, 2), mode="replicate")
+    places = set()
+    for before, after in zip(wide, moved, strict=True):
+        gaps = {
+            (y, x): float((before[:, y : y + 24, x : x + 24] - after).abs().max())
+            for y in range(5)
+            for x in range(5)
+        }
+        place = min(gaps, key=gaps.__getitem__)
+        assert gaps[place] < 1e-4
+        places.add(place)
+    assert len(places) > 5
+
+
 def test_results_stay_in_range_and_follow_the_seed():
     images = batch(16)
     settings = AugmentationSettings()

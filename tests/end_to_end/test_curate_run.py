@@ -96,7 +96,8 @@ def test_killed_at_each_table_and_run_again_gives_the_same_tables(curated, tmp_p
     assert not list(mine.glob(".*.tmp"))
 
 
-def test_interrupted_by_the_keyboard(curated, tmp_path):
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_by_the_keyboard_or_from_outside(curated, tmp_path, sent, code):
     folder, _, _ = curated
     process = subprocess.Popen(
         [sys.executable, "-m", "curate", "run", str(folder), "--workspace", str(tmp_path / "w")],
@@ -106,10 +107,12 @@ def test_interrupted_by_the_keyboard(curated, tmp_path):
     )
     while not (tmp_path / "w" / "files.parquet").exists():
         assert process.poll() is None
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == code
+    assert "error: interrupted." in err
     assert "Traceback" not in err
+    assert "resource_tracker" not in err
 
 
 def test_a_full_disk_is_said_and_leaves_the_old_table(curated, tmp_path):
