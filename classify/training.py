@@ -24,6 +24,7 @@ from classify.distributed import Group, join
 from classify.history import Epoch, as_csv, enter, scores, waited
 from classify.learner import Learner, Plan, fastest_plan, pick, resident
 from classify.losses import log_shares
+from classify.models.ensemble import check_parts
 from classify.runs import cache_folder, prints_of, run_folder, settings_of
 from classify.scalars import check_tensorboard, scalars
 from classify.schedule import Budget, learning_rate, side
@@ -103,7 +104,7 @@ def train(
             stack.enter_context(run_folder(run))
         else:
             on_epoch, say, progress = lambda epoch: None, lambda text: None, silent
-        _check_members(settings, group)
+        check_parts(settings.model.members, settings.training.batch_size, group.size)
         session = provenance.Session(run, place, stack.enter_context(Watch(run)))
         begin = prepare(settings, run)
         data = read_dataset(
@@ -384,17 +385,6 @@ class _Run:
                 "val_macro_f1": None if math.isnan(row["macro_f1"]) else row["macro_f1"],
                 "data_sha256": self.data.fingerprint,
             },
-        )
-
-
-def _check_members(settings: Settings, group: Group) -> None:
-    """Raise UserError where a member of an ensemble would get fewer than two pictures of a process's part of a batch."""
-    members, batch = settings.model.members, settings.training.batch_size
-    if members > 1 and batch < 2 * members * group.size:
-        raise UserError(
-            f"training.batch_size is {batch}: less than two pictures for each of {members} members"
-            + (f" in each of {group.size} processes." if group.size > 1 else "."),
-            f"Set training.batch_size={64 * members * group.size}, or take fewer model.members.",
         )
 
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from curate.errors import UserError
+
 
 class Ensemble(nn.Module):
     """`members`, each float32 (N, 3, S, S) to logits (N, classes), as one network of the same shape.
@@ -38,3 +40,13 @@ class Ensemble(nn.Module):
         for member in self.members:
             if callable(prepare := getattr(member, "prepare", None)):
                 prepare(images)
+
+
+def check_parts(members: int, batch: int, processes: int) -> None:
+    """Raise UserError where a member would get fewer than two pictures of a process's part of a batch."""
+    if members > 1 and batch < 2 * members * processes:
+        raise UserError(
+            f"training.batch_size is {batch}: less than two pictures for each of {members} members"
+            + (f" in each of {processes} processes." if processes > 1 else "."),
+            f"Set training.batch_size={64 * members * processes}, or take fewer model.members.",
+        )

@@ -1,0 +1,1 @@
+"""What may be wrong with a folder: checks by what they look at, see `curate.stages.problems`."""
