@@ -28,7 +28,7 @@ NETWORKS = [name for name in models.names() if name not in DEEPER] + [
 ]
 
 
-def classifier_of(name, size=32, views=None, temperature=1.0, **preprocessing):
+def classifier_of(name, size=32, views=None, temperature=1.0, members=1, **preprocessing):
     torch.manual_seed(0)
     if name == "hf:vit":
         config = pytest.importorskip("transformers").ViTConfig(
@@ -38,6 +38,7 @@ def classifier_of(name, size=32, views=None, temperature=1.0, **preprocessing):
     else:
         family = models.family_of(name)
         options = family.options(size, 0.0) if family else {"size": size, "width": 4}
+    options |= {"members": members}
     network = models.create(name, 3, options).eval().requires_grad_(False)
     return Classifier(
         network,
@@ -54,6 +55,12 @@ def test_every_network_answers_alike(name):
     found = compare(graph(classifier, {}).SerializeToString(), classifier, synthetic(4))
     assert found.passed, str(found)
     assert found.pictures == 4
+
+
+def test_an_ensemble_answers_alike():
+    classifier = classifier_of("plain-cnn", members=3, views={"flip": True}, temperature=0.7)
+    found = compare(graph(classifier, {}).SerializeToString(), classifier, synthetic(4))
+    assert found.passed, str(found)
 
 
 @pytest.fixture(scope="module")
