@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from classify.data.augmentation import Augmentation
-from classify.data.cache import read_pictures
+from classify.data.cache import none_readable, read_pictures
 from classify.data.items import Source
 from classify.data.sources import find_source
 from classify.settings import AugmentationSettings, Settings
@@ -154,18 +154,17 @@ def _choose(
     source: Source, preprocessing: Preprocessing, seed: int
 ) -> list[tuple[str, str, NDArray[np.uint8]]]:
     """A few pictures, of different classes while there are any: (class, path, uint8 (S, S, 3)), by class."""
-    chosen = []
+    chosen, unreadable = [], []
     for index in _drawn(source, np.random.default_rng(seed)):
         path = source.paths[index]
         pictures = read_pictures([source.items[index]], preprocessing, workers=1)
         if len(pictures.index):
             chosen.append((source.labels[index], path, pictures.images[0]))
+        unreadable += [(index, reason) for _, reason in pictures.unreadable]
         if len(chosen) == PICTURES:
             break
     if not chosen:
-        raise UserError(
-            f"{source.root}: none of its files is a picture that can be read.", "Look with `curate scan`."
-        )
+        raise none_readable(source, sorted(unreadable))
     return sorted(chosen, key=lambda one: one[:2])
 
 

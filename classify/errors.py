@@ -123,11 +123,15 @@ def wrong(predictions: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(["label", "margin", "path"], ascending=[True, False, True], ignore_index=True)
 
 
+_REMEDY = "Give the folder that `classify evaluate` wrote, such as RUN/evaluation."
+
+
 def _read(place: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Predictions and metrics of an evaluation. Raises UserError where `place` holds none, or a damaged one."""
     import pandas as pd
 
-    remedy = "Give the folder that `classify evaluate` wrote, such as RUN/evaluation."
+    inside = place / "evaluation"
+    remedy = f"Give the folder in it, {inside}." if inside.is_dir() else _REMEDY
     if not place.is_dir():
         raise UserError(f"{place}: there is no such folder.", remedy)
     for name in ("predictions.parquet", "metrics.json"):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from classify.confident_learning import find
-from classify.data.cache import fits, read_pictures
+from classify.data.cache import fits, none_readable, read_pictures
 from classify.data.items import Source, check_classes
 from classify.data.sources import find_source
 from classify.data.splitting import groups
@@ -134,11 +134,8 @@ def _taking_part(
     labels = [
         said.get(content) or source.labels[index] for content, index in zip(contents, where, strict=True)
     ]
-    if not labels:
-        raise UserError(
-            f"{source.root}: none of its {len(source.items):,} files is a picture that can be read.",
-            "Look with `curate scan`.",
-        )
+    if not pictures.contents:
+        raise none_readable(source, pictures.unreadable)
     check_classes(str(source.root), labels)
     group, _ = groups(contents, pictures.hashes[rows], pictures.hashed[rows])
     classes = sorted(set(labels))

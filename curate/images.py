@@ -37,7 +37,7 @@ REASONS = {
     "corrupt": "the picture's data are damaged",
     "too_large": f"more than {MAX_PIXELS // 1_000_000} million pixels or {MAX_BYTES // 1024**2} MiB",
     "permission": "the file may not be read by this user",
-    "vanished": "the file was gone when it was to be read",
+    "vanished": "there is no such file, or no longer",
     "changed": "the file changed while it was read",
     "io_error": "the system could not read the file",
 }

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image
 
-from classify.data.items import Fetched, Item, decode
+from classify.data.items import Fetched, Item, Source, decode
 from classify.data.prints import print_of
 from classify.weights import Preprocessing
 from curate.engine import Progress, map_chunks, silent
 from curate.errors import UserError
-from curate.images import Unreadable
+from curate.images import REASONS, Unreadable
 from curate.lookalikes import Print
 
 if TYPE_CHECKING:
@@ -164,3 +164,13 @@ def _hash(image: Image.Image) -> int:
 
     bits = np.asarray(imagehash.phash(image).hash, bool).ravel()
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def none_readable(source: Source, unreadable: Sequence[tuple[int, str]]) -> UserError:
+    """The error for a source of which nothing can be read; `unreadable` as in `Pictures`."""
+    first, reason = unreadable[0]
+    return UserError(
+        f"{source.root}: none of its {len(source.items):,} files is a picture that can be read; the first is "
+        f"{source.paths[first]}: {REASONS[reason]}.",
+        "Look with `curate scan`." if source.root.is_dir() else "Check the paths in it, and the files.",
+    )

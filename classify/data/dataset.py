@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from classify.data.cache import Pictures, read_pictures
+from classify.data.cache import Pictures, none_readable, read_pictures
 from classify.data.items import Source, check_classes
 from classify.data.splitting import copies_of, groups, hold_out
 from classify.weights import Preprocessing
@@ -116,11 +116,7 @@ def read_dataset(
     notes = list(source.notes) + _unreadable(source, pictures)
     labels = [source.labels[index] for index in pictures.index]
     if not labels:
-        raise UserError(
-            f"{source.root}: none of its {len(source.items)} files is a picture that can be read; of the first: "
-            f"{REASONS[pictures.unreadable[0][1]]}.",
-            "Look with `curate scan`." if source.root.is_dir() else "Check the paths, and the files.",
-        )
+        raise none_readable(source, pictures.unreadable)
     check_classes(str(source.root), labels)
     held, used, said = _split(source, pictures, labels, val, seed)
     notes += said

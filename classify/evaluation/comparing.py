@@ -153,6 +153,8 @@ def _read(place: Path, name: str) -> _Evaluated:
     import pyarrow
 
     remedy = "Give a folder that `classify evaluate` wrote, or the predictions.parquet in it."
+    if (inside := place / "evaluation").is_dir():
+        remedy = f"Give the folder in it, {inside}."
     file = place / "predictions.parquet" if place.is_dir() else place
     if not file.exists():
         what = "holds no predictions.parquet" if place.is_dir() else "there is no such file or folder"

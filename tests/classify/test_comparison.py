@@ -384,6 +384,14 @@ def test_a_page_without_pictures_says_why(evaluations):
     assert "no metrics.json beside the predictions" in page
 
 
+def test_a_run_for_its_evaluation(evaluations):
+    (evaluations / "run").mkdir()
+    (evaluations / "one").rename(evaluations / "run" / "evaluation")
+    with pytest.raises(UserError, match=r"holds no predictions\.parquet") as caught:
+        compare(evaluations / "run", evaluations / "two")
+    assert str(evaluations / "run" / "evaluation") in caught.value.remedy
+
+
 def test_results_never_lie_in_the_test_folder(evaluations):
     tested = evaluations / "tested"
     tested.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,13 @@ def test_no_evaluation(tmp_path, spoil, message):
     with pytest.raises(UserError, match=message) as error:
         find_errors(tmp_path / "place")
     assert "classify evaluate" in error.value.remedy
+
+
+def test_a_run_for_its_evaluation(evaluation, tmp_path):
+    shutil.copytree(evaluation, tmp_path / "run" / "evaluation")
+    with pytest.raises(UserError, match="is no evaluation") as error:
+        find_errors(tmp_path / "run")
+    assert str(tmp_path / "run" / "evaluation") in error.value.remedy
 
 
 @pytest.mark.parametrize(

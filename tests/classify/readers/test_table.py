@@ -107,7 +107,7 @@ def test_files_that_are_missing_are_named(tmp_path):
     data = read_dataset(find_source(place), Preprocessing(12), workers=1)
     assert any("lost.png" in note for note in data.notes)
     place = table(tmp_path, "path,label\nlost.png,cat\ngone.png,dog\n")
-    with pytest.raises(UserError, match=r"none of its 2 files .* was gone"):
+    with pytest.raises(UserError, match=r"none of its 2 files .* there is no such file"):
         read_dataset(find_source(place), Preprocessing(12), workers=1)
 
 
