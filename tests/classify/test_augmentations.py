@@ -110,6 +110,6 @@ def test_bad_places_are_said_and_nothing_is_written(folder, tmp_path):
     for name in "ab":
         (broken / name).mkdir(parents=True)
         (broken / name / "1.png").write_bytes(b"words")
-    with pytest.raises(UserError, match="none of its 2 files is .* the first is a/1.png: the bytes"):
+    with pytest.raises(UserError, match=r"none of its 2 files is .* the first is a/1\.png: the bytes"):
         augmentations(broken, tmp_path / "sheet.png", SETTINGS, draw=draw)
     assert not list(tmp_path.glob("*.png"))
