@@ -69,7 +69,7 @@ def test_more_classes_than_there_are_and_files_that_cannot_be_read(file, place):
     assert "class_4" not in found.columns
     assert found.class_1.tolist() == ["", found.class_1[1], ""]
     assert math.isnan(found.probability_1[0])
-    assert ["not those of a picture" in found.fault[0], found.fault[1], "gone" in found.fault[2]] == [
+    assert ["not those of a picture" in found.fault[0], found.fault[1], "no such file" in found.fault[2]] == [
         True,
         "",
         True,
