@@ -91,8 +91,8 @@ def compare(
 
     `a` and `b` are folders that `classify evaluate` wrote, or the `predictions.parquet` in them. Writes
     `comparison.json`, `flips.csv` and, where `page` is given, `comparison.html` to `out`, by default the folder `comparison`
-    beside B's predictions. `say` is given each sentence. Raises UserError where one cannot be read or `out` will not do, and Refused where the test pictures
-    or their labels are not the same.
+    beside B's predictions. `say` is given each sentence. Raises UserError where one cannot be read or `out` will not do, and
+    Refused where the test pictures or their labels are not the same.
     """
     first, second = _read(Path(a), "A"), _read(Path(b), "B")
     place = Path(out) if out is not None else second.file.parent / "comparison"
