@@ -168,9 +168,10 @@ def _hash(image: Image.Image) -> int:
 
 def none_readable(source: Source, unreadable: Sequence[tuple[int, str]]) -> UserError:
     """The error for a source of which nothing can be read; `unreadable` as in `Pictures`."""
-    first, reason = unreadable[0]
+    first = "".join(
+        f"; the first is {source.paths[item]}: {REASONS[reason]}" for item, reason in unreadable[:1]
+    )
     return UserError(
-        f"{source.root}: none of its {len(source.items):,} files is a picture that can be read; the first is "
-        f"{source.paths[first]}: {REASONS[reason]}.",
+        f"{source.root}: none of its {len(source.items):,} files is a picture that can be read{first}.",
         "Look with `curate scan`." if source.root.is_dir() else "Check the paths in it, and the files.",
     )
