@@ -138,33 +138,48 @@ def dedup_command(
         )
     if session.csv:
         session.write_csv(all_pairs(duplicates, pairs))
-    copies = duplicates[duplicates.path != duplicates.keeper]
-    clashing = duplicates.group[duplicates.conflict].nunique()
-    counts = copies.tier.value_counts()
-    removable = int((duplicates.action == "remove").sum())
     session.terminal.result(
-        groups=duplicates.group.nunique(),
-        copies=counts.to_dict(),
-        removable=removable,
-        conflicts=clashing,
+        **_counted(duplicates),
         leaks=leaks[["path", "other", "tier", "score"]].to_dict("records"),
         error=error.to_dict("records"),
     )
-    say = session.terminal.say
+    _say_groups(session, duplicates, conflicts or "review")
+    session.terminal.lines([(line, None) for line in error_lines(error)])
+    if against:
+        _say_leaks(session, leaks, against)
+    session.terminal.say(f"Look at them: {session.command('curate report DIR')}")
+
+
+def _counted(duplicates: pd.DataFrame) -> dict[str, Any]:
+    """What the table `duplicates` comes to: groups, copies by tier, files to be removed, groups under several labels."""
+    copies = duplicates[duplicates.path != duplicates.keeper]
+    return {
+        "groups": duplicates.group.nunique(),
+        "copies": copies.tier.value_counts().to_dict(),
+        "removable": int((duplicates.action == "remove").sum()),
+        "conflicts": duplicates.group[duplicates.conflict].nunique(),
+    }
+
+
+def _say_groups(session: Session, duplicates: pd.DataFrame, conflicts: str) -> None:
+    """How many files show the same picture, by tier, and what becomes of them."""
+    say, found = session.terminal.say, _counted(duplicates)
     if duplicates.empty:
         say("No two files show the same picture.")
     else:
         session.terminal.table(
             ["tier", "copies", "meaning"],
-            [(tier, int(counts[tier]), words) for tier, words in TIERS.items() if tier in counts],
+            [
+                (tier, int(found["copies"][tier]), words)
+                for tier, words in TIERS.items()
+                if tier in found["copies"]
+            ],
         )
-        say(f"{duplicates.group.nunique():,} groups; {removable:,} copies would be removed.")
-    if clashing and (conflicts or "review") == "review":
-        say(f"{clashing:,} groups stand under more than one label: they wait for a person, none is removed.")
-    session.terminal.lines([(line, None) for line in error_lines(error)])
-    if against:
-        _say_leaks(session, leaks, against)
-    say(f"Look at them: {session.command('curate report DIR')}")
+        say(f"{found['groups']:,} groups; {found['removable']:,} copies would be removed.")
+    if found["conflicts"] and conflicts == "review":
+        say(
+            f"{found['conflicts']:,} groups stand under more than one label: they wait for a person, none is removed."
+        )
 
 
 def _say_leaks(session: Session, leaks: pd.DataFrame, against: Path) -> None:
