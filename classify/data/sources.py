@@ -84,6 +84,11 @@ def _added(source: Source, folder: Path) -> Source:
     Its classes must be known: one that the validation part cannot judge is most likely a name misspelt.
     """
     check_place(folder)
+    if folder.is_file():
+        raise UserError(
+            f"{folder}: is a file; what data.extra names are folders with one folder of pictures for each class.",
+            "Give such a folder.",
+        )
     more = _folders(folder)
     if more.splits is not None:
         raise UserError(

@@ -339,6 +339,13 @@ def test_extra_folders_that_will_not_do(tmp_path, counts, message):
     assert str(tmp_path / "more") in caught.value.message
 
 
+def test_extra_pictures_stand_in_folders(tmp_path):
+    root = folder_of(tmp_path / "set", {"a": 2, "b": 2})
+    (tmp_path / "more.csv").write_text("path,label\n")
+    with pytest.raises(UserError, match=r"more\.csv: is a file; what data\.extra names are folders"):
+        find_source(root, extra=(str(tmp_path / "more.csv"),))
+
+
 # Sampling
 
 

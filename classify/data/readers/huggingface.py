@@ -88,7 +88,10 @@ def read_parquet(place: Path, purpose: Purpose) -> Source | None:
     if place.is_file() and place.suffix.lower() == ".parquet":
         return _source(place, "parquet", {"": [place]}, purpose, ParquetFile)
     files = _parquet_files(place)
-    if not any(map(_holds_images, files)):
+    held = [_holds_images(file) for file in files]
+    if not any(held):
+        if None in held and not _other_folders(place):
+            open_rows(files[held.index(None)], ParquetFile)  # says what is wrong with it
         return None
     parts: dict[str, list[Path]] = {}
     for file in files:
@@ -109,14 +112,22 @@ def _with_ending(folder: Path, names: set[str]) -> list[Path]:
     return [folder / name for name in sorted(names) if name.endswith(".parquet") and not name.startswith(".")]
 
 
-def _holds_images(file: Path) -> bool:
+def _holds_images(file: Path) -> bool | None:
+    """None where the file cannot be read."""
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
         return has_images(parquet.read_schema(file))
     except (OSError, pa.ArrowException):
-        return False
+        return None
+
+
+def _other_folders(place: Path) -> bool:
+    """Whether there are folders that might be classes."""
+    return any(
+        (place / name).is_dir() for name in names_in(place) if name != "data" and name.lower() not in NAMES
+    )
 
 
 def _part_of(file: Path, place: Path) -> str:

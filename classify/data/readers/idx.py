@@ -120,6 +120,10 @@ def _read(path: Path, rank: int) -> NDArray[np.uint8]:
             more = bool(file.read(1))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error}).", _AGAIN) from error
+    except (OverflowError, MemoryError) as error:
+        raise UserError(
+            f"{path}: its head promises {wanted:,} bytes, which no such file has.", _AGAIN
+        ) from error
     except (EOFError, zlib.error) as error:
         raise UserError(f"{path}: is cut short or damaged ({error}).", _AGAIN) from error
     if len(data) != wanted or more or not wanted:

@@ -5,6 +5,7 @@ Labels are read at once, pictures a group of rows at a time, when they are neede
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import OrderedDict
@@ -126,10 +127,17 @@ class ParquetFile(RowFile):
 
 def open_rows(path: Path, opened: Callable[[Path], RowFile]) -> RowFile:
     """The file, opened. Raises UserError where it is damaged, or its columns will not do."""
+    with _readable(path):
+        return opened(path)
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """What Arrow raises while the file is read, as UserError."""
     import pyarrow as pa
 
     try:
-        return opened(path)
+        yield
     except (OSError, pa.ArrowException) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
@@ -138,16 +146,17 @@ def open_rows(path: Path, opened: Callable[[Path], RowFile]) -> RowFile:
 
 
 def add_rows(rows: Rows, file: RowFile, name: str) -> int:
-    """Append the file's pictures, `name[row]` each; the number of rows without a label."""
+    """Append the file's pictures, `name[row]` each; the number of rows without a label. Raises UserError."""
     number, missing = 0, 0
-    for group, labels in enumerate(file.labels()):
-        for row, value in enumerate(labels):
-            label = _label(value, file.columns, f"{file.path}, row {number}")
-            if label is None:
-                missing += 1
-            else:
-                rows.add(f"{name}[{number}]", label, Row(file, group, row))
-            number += 1
+    with _readable(file.path):
+        for group, labels in enumerate(file.labels()):
+            for row, value in enumerate(labels):
+                label = _label(value, file.columns, f"{file.path}, row {number}")
+                if label is None:
+                    missing += 1
+                else:
+                    rows.add(f"{name}[{number}]", label, Row(file, group, row))
+                number += 1
     return missing
 
 

@@ -181,8 +181,9 @@ def test_what_is_wrong_with_the_columns_is_said(tmp_path, table, message):
 
 def test_files_that_are_damaged_or_missing(tmp_path):
     (tmp_path / "set.parquet").write_bytes(b"PAR1 and no more")
-    with pytest.raises(UserError, match=r"set.parquet: cannot be read"):
-        find_source(tmp_path / "set.parquet")
+    for place in (tmp_path / "set.parquet", tmp_path):
+        with pytest.raises(UserError, match=r"set.parquet: cannot be read"):
+            find_source(place)
     root = saved_parts(tmp_path / "set", train=rows([0, 1]))
     with pytest.raises(UserError, match="has a training part, but no test part"):
         LabelledPictures.open(root, CLASSES)
@@ -205,6 +206,17 @@ def test_files_that_are_damaged_or_missing(tmp_path):
     (root / "dataset_dict.json").write_text("{")
     with pytest.raises(UserError, match=r"dataset_dict.json: cannot be read as JSON"):
         find_source(root)
+
+
+def test_rows_that_are_damaged_behind_a_whole_footer(tmp_path):
+    place = tmp_path / "set.parquet"
+    parquet.write_table(pa.table({"img": [png(0), png(1)], "labels": ["cat", "dog"]}), place)
+    column = parquet.ParquetFile(place).metadata.row_group(0).column(1)
+    data = bytearray(place.read_bytes())
+    data[column.dictionary_page_offset : column.dictionary_page_offset + 8] = b"\xff" * 8
+    place.write_bytes(data)
+    with pytest.raises(UserError, match=r"set\.parquet: cannot be read"):
+        find_source(place)
 
 
 def test_files_of_different_sets(tmp_path):

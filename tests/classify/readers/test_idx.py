@@ -89,6 +89,7 @@ def test_several_sets_in_one_folder_are_not_guessed_at(tmp_path):
         (IMAGES, IMAGES, "is no idx file of labels"),
         (idx(IMAGES)[:-1], LABELS, "12 x 6 x 5 values (360 bytes), but 359 bytes follow"),
         (idx(IMAGES) + b"x", LABELS, "but more than 360 bytes follow"),
+        (idx(IMAGES)[:4] + b"\xff" * 12 + b"x", LABELS, "its head promises"),
         (IMAGES, LABELS[:11], "holds 12 pictures, but train-labels-idx1-ubyte 11 labels"),
     ],
 )
