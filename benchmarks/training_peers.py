@@ -11,7 +11,8 @@ neither. Ours counts everything and holds out a tenth for validation; the peers 
   timm          the parts and the defaults of timm's train.py: resnet50 at 224 px, SGD 0.05, cosine after 5 epochs of warm-up,
                 random resized crops, colour jitter 0.4, label smoothing 0.1, batches of 128
   timm-small    what its papers and scripts say for little data, at a size that fits the time: resnet18 at 64 px, AdamW 0.002,
-                weight decay 0.05, RandAugment m9, random erasing 0.25, mixup 0.2, crops of 35 % or more, average of weights
+                weight decay 0.05, RandAugment m9, random erasing 0.25, mixup 0.2, crops of 35 % or more, average of weights;
+                32-bit floats, or --amp --amp-dtype bfloat16 --channels-last where that is faster
   fastai        the tutorial: resnet18 at 224 px, Learner.fit_one_cycle with its defaults
   fastai-small  its Imagenette leaderboard: xresnet18 with Mish and self-attention, 64 px, ranger with 0.008, flat and cosine,
                 mixup, label smoothing, crops of 35 % or more, aug_transforms
@@ -92,8 +93,10 @@ def timm(train: Path, test: Path, seconds: float, seed: int, small: bool) -> dic
     mixup = Mixup(mixup_alpha=0.2, label_smoothing=0.1, num_classes=classes) if small else None
     loss_of: Any = SoftTargetCrossEntropy() if small else LabelSmoothingCrossEntropy(0.1)
 
+    amp, form = False, torch.contiguous_format
+
     def begin() -> tuple[Any, Any]:
-        fresh = create_model("resnet18" if small else "resnet50", num_classes=classes)
+        fresh = create_model("resnet18" if small else "resnet50", num_classes=classes).to(memory_format=form)
         given = {"opt": "adamw", "lr": 0.002, "weight_decay": 0.05} if small else {
             "opt": "sgd", "lr": 0.1 * batch / 256, "weight_decay": 2e-5, "momentum": 0.9}  # fmt: skip
         return fresh, create_optimizer_v2(fresh, **given)
@@ -102,7 +105,9 @@ def timm(train: Path, test: Path, seconds: float, seed: int, small: bool) -> dic
         if mixup:
             images, labels = mixup(images, labels)
         optimizer.zero_grad()
-        loss_of(network(images), labels).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=amp):
+            loss = loss_of(network(images.contiguous(memory_format=form)), labels)
+        loss.backward()
         optimizer.step()
 
     trial, batches = begin(), iter(loader)
@@ -116,6 +121,13 @@ def timm(train: Path, test: Path, seconds: float, seed: int, small: bool) -> dic
         learn(*trial, *found)
 
     epochs = epochs_in(seconds, len(loader), one)
+    if small:
+        amp, form = True, torch.channels_last
+        trial = begin()
+        reduced = epochs_in(seconds, len(loader), one)
+        if reduced <= epochs:
+            amp, form = False, torch.contiguous_format
+        epochs = max(epochs, reduced)
     seeded(seed)
     network, optimizer = begin()
     average = ModelEmaV3(network, decay=0.998, use_warmup=True) if small else None
