@@ -105,6 +105,7 @@ def ours(
                 found.train.weights.astype(float), steps * BATCH, 0, state["step"] // steps
             ).reshape(steps, -1)
             for indices in epoch:
+                learner.waiting.begin()
                 chosen = torch.from_numpy(indices).to(device)
                 targets = learner.targets(labels[chosen], weights[chosen], len(found.classes))
                 loss = learner.step(images[chosen], targets, 0.001, state["step"])
@@ -145,12 +146,12 @@ def main() -> None:
             runs.append(ours(given.data, size, given.model, device, compiled=True)[0])
             runs[2](1)
             compiling = time.perf_counter() - begun
-        learner.waiting = 0.0
+        learner.waiting.seconds()
         rows = [[run(given.seconds) for run in runs] for _ in range(given.rounds)]
         a, b, *others = np.array(rows).T
         busy = given.rounds * given.seconds
         print(
-            f"| {size} | {shown(a, 0)} | {shown(b, 0)} | {shown(b / a)} | {learner.waiting / busy:.1%} | {learner.plan} |",
+            f"| {size} | {shown(a, 0)} | {shown(b, 0)} | {shown(b / a)} | {learner.waiting.seconds() / busy:.1%} | {learner.plan} |",
             flush=True,
         )
         if others:

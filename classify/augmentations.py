@@ -16,7 +16,7 @@ from classify.data.cache import none_readable, read_pictures
 from classify.data.items import Source
 from classify.data.sources import find_source
 from classify.settings import AugmentationSettings, Settings
-from classify.transfer import prepare
+from classify.transfer import preprocessing_of
 from classify.weights import Preprocessing, write_whole
 from curate.errors import Refused, UserError
 
@@ -70,7 +70,8 @@ def augmentations(
     if found.root.resolve() in out.resolve().parents:
         raise Refused(f"{out}: lies among the pictures that it would show.", "Give another place with --out.")
     shown = show(found, settings)
-    title = f"Augmentation of {source} at {settings.data.size} px, seed {settings.training.seed}"
+    side = shown.rows["Before"][0].images.shape[1]
+    title = f"Augmentation of {source} at {side} px, seed {settings.training.seed}"
     rows = {
         heading: [(row.name, row.about, row.images) for row in below] for heading, below in shown.rows.items()
     }
@@ -81,7 +82,7 @@ def augmentations(
 def show(source: Source, settings: Settings) -> Shown:
     """The rows of the sheet. Raises UserError where the source has no picture that can be read."""
     seed = settings.training.seed
-    chosen = _choose(source, prepare(settings, Path("none")).preprocessing, seed)
+    chosen = _choose(source, preprocessing_of(settings), seed)
     images = np.stack([image for _, _, image in chosen])
     plain = settings.augmentation
     alone = [

@@ -107,6 +107,10 @@ def source_digest(source: Source) -> str:
 
 def folder_digest(folder: Path) -> str:
     """SHA-256 of the names and sizes of all files below a folder. Raises UserError where there is no folder."""
+    if folder.is_file():
+        raise UserError(
+            f"{folder}: is a file; the test of a plan is a folder of class folders.", "Give such a folder."
+        )
     if not folder.is_dir():
         raise UserError(
             f"{folder}: there is no such folder.", "Paths in a plan are relative to the plan file."

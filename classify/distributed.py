@@ -74,6 +74,11 @@ class Group:
 ALONE = Group()
 
 
+def speaks() -> bool:
+    """Whether this process is the one that prints: the first that `torchrun` started, or one that is alone."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 @contextlib.contextmanager
 def join(device: torch.device, batch_size: int) -> Iterator[Group]:
     """The group that `torchrun` put this process into; a process started without it is alone.

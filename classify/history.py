@@ -23,7 +23,8 @@ _SMOOTH = 5
 class Epoch:
     """One epoch: `loss` mean over its steps, `macro_f1` and `accuracy` on the validation part, `seconds` in all of
     which `evaluation_seconds` went to it, `rate` pictures a second in training, `waiting` share of the steps' time (0..1)
-    until a batch was ready, `used` share of the budget (0..1), `left` seconds to the end as it looks now.
+    until a batch was ready, `side` of the pictures that were judged, pixels, `used` share of the budget (0..1), `left`
+    seconds to the end as it looks now.
     """
 
     epoch: int
@@ -35,6 +36,7 @@ class Epoch:
     evaluation_seconds: float
     rate: float
     waiting: float
+    side: int
     used: float
     left: float
 
@@ -49,10 +51,14 @@ class Epoch:
 def enter(state: Progress, epoch: Epoch, pictures: int, patience: int) -> bool:
     """Add an epoch to the history, see whether the run is over; True where this epoch's weights are to be kept.
 
-    `pictures` are those of the validation part; `patience` counts epochs without a better macro-F1, 0: for ever.
+    `pictures` are those of the validation part; `patience` counts epochs without a better macro-F1, 0: for ever. Epochs
+    that saw the pictures at another size are not compared: where pictures have grown, all begins anew.
     """
+    if state.history and state.history[-1]["side"] != epoch.side:
+        state.highest, state.highest_epoch = -1.0, epoch.epoch
     state.history.append(asdict(epoch))
-    smoothed = float(np.mean([row["macro_f1"] for row in state.history[-_SMOOTH:]]))
+    recent = [row["macro_f1"] for row in state.history[-_SMOOTH:] if row["side"] == epoch.side]
+    smoothed = float(np.mean(recent))
     if smoothed > state.highest:
         state.highest, state.highest_epoch = smoothed, epoch.epoch
     keep = not smoothed < state.highest - standard_error(state.highest, pictures)

@@ -20,6 +20,7 @@ from classify.groups import Freezing, scaled_groups
 from classify.losses import loss
 from classify.optimizers import make_optimizers
 from classify.settings import Settings
+from classify.stopwatch import Stopwatch
 from classify.weights import Preprocessing
 
 if TYPE_CHECKING:
@@ -82,8 +83,8 @@ class Learner:
         self.averaged = copy.deepcopy(self.network).requires_grad_(False).eval()
         self.group = group
         self.forward = group.shared(self.network, changing=settings.transfer.mode != "full")
-        self.waiting = 0.0
-        """Seconds that steps have taken until their batch was ready for the network."""
+        self.waiting = Stopwatch(device)
+        """Time until the steps' batches were ready: who chooses the pictures of a step begins it."""
         self.settings = settings
         self.preprocessing = preprocessing
         self.plan = plan
@@ -104,7 +105,6 @@ class Learner:
         A target row is a distribution over classes times the picture's weight. `side`: what the network sees, pixels, where
         that is fewer than S.
         """
-        begun = time.perf_counter()
         seed = (self.settings.training.seed * 1_000_003 + number) * self.group.size + self.group.rank
         generator = torch.Generator().manual_seed(seed)
         torch.manual_seed(seed)
@@ -113,7 +113,7 @@ class Learner:
         batch = resized(batch, side)
         batch, targets = self.augmentation.blend(batch, targets, generator)
         batch = self.preprocessing.normalized(batch).contiguous(memory_format=self._order)
-        self.waiting += time.perf_counter() - begun
+        self.waiting.ready()
         self.freezing.train()
         with self._autocast():
             logits = self.forward(batch)

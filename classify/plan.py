@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import itertools
 import math
 import tomllib
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from classify.settings import Settings, read_settings
-from curate.errors import UserError
+from curate.errors import UserError, known_names
 
 WAYS = ("grid", "one-at-a-time")
 MEASURES = ("val_macro_f1", "val_accuracy")
@@ -172,9 +171,7 @@ def _read(path: Path) -> dict[str, Any]:
 def check_known(name: str, known: Sequence[str], message: str) -> None:
     """Raise UserError with `message` and the closest match where `name` is not among `known`."""
     if name not in known:
-        close = difflib.get_close_matches(name, known, 1, 0.5)
-        hint = f"Did you mean '{close[0]}'? " if close else ""
-        raise UserError(message, f"{hint}Known: {', '.join(known)}.")
+        raise UserError(message, known_names(name, known))
 
 
 def _text(content: Mapping[str, Any], key: str, path: Path) -> str:

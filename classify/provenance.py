@@ -45,6 +45,7 @@ _PACKAGES = (
     "scipy",
     "scikit-learn",
     "timm",
+    "transformers",
     "safetensors",
     "curate-classify",
 )
@@ -105,7 +106,10 @@ def table(files: Iterable[ReadFile]) -> bytes:
 
 def read_table(data: bytes) -> list[ReadFile]:
     """What `table` wrote. Raises ValueError for anything else."""
-    rows = list(csv.reader(io.StringIO(data.decode(), newline="")))
+    try:
+        rows = list(csv.reader(io.StringIO(data.decode(), newline="")))
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
     if not rows or tuple(rows[0]) != _COLUMNS:
         raise ValueError(f"the first line is not {','.join(_COLUMNS)}")
     return [ReadFile(path, sha256, int(size), label, part) for path, sha256, size, label, part in rows[1:]]

@@ -19,7 +19,8 @@ def settings_of(run: Path, settings: Settings | None, resume: bool) -> Settings:
     if not resume:
         if run.is_file():
             raise UserError(f"{run}: is a file; a run needs a folder.", "Give another place with --out.")
-        if stored.exists() or (run / "best.safetensors").exists():
+        # One that ended before its first checkpoint has nothing to go on with.
+        if any((run / name).exists() for name in (checkpoints.NAME, "best.safetensors", "last.safetensors")):
             raise UserError(
                 f"{run}: holds a run already.",
                 "Go on with it with --resume, or give another place with --out.",

@@ -7,8 +7,8 @@ reason.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
+import math
 import tomllib
 import typing
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from curate.errors import UserError
+from curate.errors import UserError, known_names
 from curate.images import WHITE
 
 
@@ -213,7 +213,9 @@ class TrainingSettings:
         high=1024,
     )
     grown: float = _share(0.7, "share of the budget after which first_size has grown to data.size")
-    patience: int = _key(0, "epochs without a better macro-F1 before training stops; 0: never", low=0)
+    patience: int = _key(
+        0, "epochs at the full size without a better macro-F1 before training stops; 0: never", low=0
+    )
     device: str = _key(
         "auto", "auto: a GPU where there is one, else the processor", choices=("auto", "cpu", "cuda")
     )
@@ -249,7 +251,8 @@ class Settings:
     def resolved(self) -> Settings:
         """The same with what is usual filled in where nothing was given: optimiser, its rate and decay, first size.
 
-        Raises UserError where training would begin with pictures larger than they are.
+        Raises UserError where training would begin with pictures larger than they are, and where mixup and cutmix together
+        are more than certain.
         """
         optimizer = self.optimizer
         name = optimizer.name
@@ -262,6 +265,13 @@ class Settings:
             lr=optimizer.lr or rate,
             weight_decay=optimizer.weight_decay if optimizer.weight_decay >= 0 else decay,
         )
+        drawn = self.augmentation
+        if drawn.mixup + drawn.cutmix > 1:
+            raise UserError(
+                f"augmentation.mixup is {drawn.mixup:g} and augmentation.cutmix {drawn.cutmix:g}: a batch gets one of them or "
+                "none, so together they cannot be more than 1.",
+                "Lower one of them.",
+            )
         training = self.training
         if training.first_size < 0:
             training = dataclasses.replace(training, first_size=self._usual_first_size())
@@ -277,8 +287,8 @@ class Settings:
         from classify.models import takes_any_size
 
         half = self.data.size // 16 * 8
-        small = half < _LEAST_USUAL_SIZE or bool(self.model.weights) or not takes_any_size(self.model.name)
-        return 0 if small else half
+        fixed = bool(self.model.weights) or self.training.patience or not takes_any_size(self.model.name)
+        return 0 if fixed or half < _LEAST_USUAL_SIZE else half
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Plain data, for JSON: section -> key -> value."""
@@ -304,7 +314,7 @@ class Settings:
         new: dict[str, Any] = {}
         for section, keys in changes.items():
             if section not in sections:
-                raise UserError(f"{origin}: there is no section '{section}'.", _closest(section, sections))
+                raise UserError(f"{origin}: there is no section '{section}'.", known_names(section, sections))
             if not isinstance(keys, Mapping):
                 raise UserError(
                     f"{origin}: '{section}' is a section.", f"Write {section}.KEY, or [{section}] in TOML."
@@ -351,18 +361,13 @@ def _value(text: str) -> Any:
         return text
 
 
-def _closest(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1, 0.5)
-    return (f"Did you mean '{close[0]}'? " if close else "") + f"Known: {', '.join(known)}."
-
-
 def _replaced(section: Any, name: str, keys: Mapping[str, Any], origin: str) -> Any:
     fields = {field.name: field for field in dataclasses.fields(section)}
     hints = typing.get_type_hints(type(section))
     new = {}
     for key, value in keys.items():
         if key not in fields:
-            raise UserError(f"{origin}: there is no key '{name}.{key}'.", _closest(key, list(fields)))
+            raise UserError(f"{origin}: there is no key '{name}.{key}'.", known_names(key, list(fields)))
         new[key] = _checked(value, hints[key], fields[key], f"{origin}: {name}.{key}")
     return dataclasses.replace(section, **new)
 
@@ -389,11 +394,13 @@ def _checked(value: Any, hint: Any, field: dataclasses.Field[Any], where: str) -
         raise UserError(f"{where} is {_WORDS[hint]}, not {value!r}.", meaning)
     low, high, choices = (field.metadata[limit] for limit in ("low", "high", "choices"))
     if choices and value not in choices:
-        raise UserError(f"{where} is '{value}'.", _closest(value, choices))
+        raise UserError(f"{where} is '{value}'.", known_names(value, choices))
     if field.metadata["zero"] and value == 0:
         return value
     if (low is not None and not value >= low) or (high is not None and not value <= high):
         limits = f"from {low:g} to {high:g}" if high is not None else f"{low:g} or more"
         limits += ", or 0" if field.metadata["zero"] else ""
         raise UserError(f"{where} is {value!r}; it must be {limits}.", meaning)
+    if hint is float and not math.isfinite(value):
+        raise UserError(f"{where} is {value!r}; it must be a finite number.", meaning)
     return value

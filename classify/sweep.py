@@ -15,7 +15,7 @@ from classify import sweep_results
 from classify.cell_runner import CellRunner
 from classify.cells import Cell, Data
 from classify.data.sources import find_source
-from classify.plan import Combination, Plan, check_known, read_plan, value_of
+from classify.plan import Combination, Plan, read_plan, value_of
 from classify.runs import held
 from classify.search import Proposals
 from classify.weights import write_whole
@@ -85,6 +85,8 @@ class _Sweep:
         self.proposals = Proposals(plan) if plan.search else None
         trials = plan.search.trials if plan.search else 0
         self.untried = 0
+        self.passed_over: list[str] = []
+        """Sentences on proposals whose settings do not go together."""
         self.runner = CellRunner(
             out / "cells",
             (len(self.combinations) + trials) * len(plan.seeds),
@@ -118,7 +120,13 @@ class _Sweep:
             if self.runner.over:
                 self.untried = trials - number
                 break
-            combination = proposals.ask()
+            try:
+                combination = proposals.ask()
+            except UserError as error:  # settings that are right one by one, but not together
+                self.passed_over.append(f"Trial {number + 1} was passed over: {error.message}")
+                self.say(self.passed_over[-1])
+                proposals.tell(None)
+                continue
             if all(combination.settings != known.settings for known in self.combinations):
                 self.combinations.append(combination)
             cells = self._cells([combination])
@@ -166,7 +174,7 @@ class _Sweep:
             "keys": self.plan.keys,
             "seeds": list(self.plan.seeds),
             "rows": rows,
-            "sentences": sweep_results.sentences(rows, measure) + self._over(),
+            "sentences": sweep_results.sentences(rows, measure) + self.passed_over + self._over(),
             "failed": self.runner.failed,
             "left": self.runner.left,
         }
@@ -205,4 +213,4 @@ def _check_models(plan: Plan, combinations: Sequence[Combination]) -> None:
     if plan.search and "model.name" in plan.search.ranges:
         asked.update(plan.search.ranges["model.name"].choices)
     for name in sorted(asked):
-        check_known(name, models.names(), f"{plan.path}: model '{name}' is not known.")
+        models.check_name(name, str(plan.path))

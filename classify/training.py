@@ -6,7 +6,7 @@ import contextlib
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,7 +99,11 @@ def train(
     else:
         found, place = find_source(source, settings.data.raw, settings.data.extra), Path(source)
     device = chosen_device(settings)
-    with join(device, settings.training.batch_size) as group, contextlib.ExitStack() as stack:
+    with (
+        _room(settings),
+        join(device, settings.training.batch_size) as group,
+        contextlib.ExitStack() as stack,
+    ):
         if group.first:
             stack.enter_context(run_folder(run))
         else:
@@ -117,12 +121,35 @@ def train(
             folder=cache_folder(settings, begin.preprocessing.size, len(found.items), run),
             prints=prints_of(settings, run, len(found.items)) if group.first else "none",
         )
+        if settings.training.patience and not len(data.val):
+            raise UserError(
+                f"training.patience is {settings.training.patience}, but {place} has no validation part: nothing tells when to stop.",
+                "Give it one, in a workspace with `curate split DIR --val 0.1`, or set training.patience=0.",
+            )
         for note in data.notes:
             say(note)
         one = _Run(run, settings, begin, data, device, group, start, say, session)
         if group.first:
             on_epoch = stack.enter_context(scalars(run, settings, one.state.epoch, on_epoch))
         return one.train(on_epoch)
+
+
+@contextlib.contextmanager
+def _room(settings: Settings) -> Iterator[None]:
+    """Too little memory, of the processor or of a GPU, as UserError."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # torch's error for the processor's memory has no type of its own.
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(
+            error
+        ):
+            raise
+        raise UserError(
+            f"The memory does not hold this: batches of {settings.training.batch_size} pictures of {settings.data.size} px, "
+            f"network {settings.model.name}.",
+            "Take a smaller training.batch_size, data.size or network, or data.cache=disk.",
+        ) from error
 
 
 class _Run:
@@ -286,13 +313,12 @@ class _Run:
             self.state.step += 1
             done += 1
         loss = float(torch.stack(losses).mean()) if losses else math.nan
-        trained = time.monotonic()
+        waiting, trained = self.learner.waiting.seconds(), time.monotonic()
         macro_f1 = accuracy = math.nan
+        seen = self._side(self.budget.used(self.state.step, self.elapsed))
         if self.group.first:
-            seen = self._side(self.budget.used(self.state.step, self.elapsed))
             found = self.learner.predict(self.images, self.val_rows, seen)
             macro_f1, accuracy = scores(self.data.val.labels, found)
-        waiting, self.learner.waiting = self.learner.waiting, 0.0
         self.state.epoch += 1
         now = time.monotonic()
         self.budget.closing = max(self.budget.closing, now - trained)
@@ -307,11 +333,13 @@ class _Run:
             evaluation_seconds=now - trained,
             rate=done * training.batch_size / max(trained - begun, 1e-9),
             waiting=waiting / max(trained - begun, 1e-9),
+            side=seen,
             used=used,
             left=self.elapsed * (1 - used) / max(used, 1e-9),
         )
 
     def _step(self, indices: NDArray[np.int64], used: float) -> torch.Tensor:
+        self.learner.waiting.begin()
         drawn = torch.from_numpy(indices)
         chosen = drawn.to(self.device, non_blocking=True)
         targets = self.learner.targets(self.labels[chosen], self.weights[chosen], len(self.data.classes))
@@ -333,7 +361,8 @@ class _Run:
 
     def _judge(self, epoch: Epoch) -> None:
         """Enter the epoch into the history, keep its weights where they are the best so far, and see whether to end."""
-        if enter(self.state, epoch, len(self.data.val), self.settings.training.patience):
+        patience = self.settings.training.patience if epoch.side == self.preprocessing.size else 0
+        if enter(self.state, epoch, len(self.data.val), patience):
             self.best = {name: value.clone() for name, value in self.learner.averaged.state_dict().items()}
 
     def _save(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import torch
 
 from classify import checkpoints, models, weights
 from classify.models.family import Family, Look, Source
-from classify.provenance import RANDOM_START
+from classify.provenance import RANDOM_START, file_digest
 from classify.settings import Settings, TransferSettings
 from classify.weights import Preprocessing
 from curate.encoders import cause, load_checkpoint
@@ -112,6 +111,20 @@ def prepare(settings: Settings, run: Path) -> Start:
     return Start(name, options, preprocessing, family.published(options), borrowed=True)
 
 
+def preprocessing_of(settings: Settings) -> Preprocessing:
+    """What the network's input looks like in a new run with these settings. No published weights are fetched for it.
+
+    Raises UserError for settings that will not do.
+    """
+    _check(settings)
+    name, chosen = settings.model.name, settings.model.weights
+    if chosen not in ("", "pretrained") and _is_ours(Path(chosen)):
+        return _go_on(settings, Path(chosen)).preprocessing
+    models.check_name(name)
+    family = models.family_of(name)
+    return _preprocessing(settings, family.look() if family else None)
+
+
 def _check(settings: Settings) -> None:
     """Settings that nothing would follow are a mistake."""
     if settings.model.weights:
@@ -145,6 +158,11 @@ def _preprocessing(settings: Settings, look: Look | None) -> Preprocessing:
 
 def _options(settings: Settings, family: Family | None, size: int) -> dict[str, Any]:
     if family is not None:
+        if settings.model.width:
+            raise UserError(
+                f"model.width is {settings.model.width}, but '{family.name}' has the width that it was published with.",
+                "Leave model.width at 0.",
+            )
         return family.options(size, settings.model.dropout)
     return {"size": size, "width": settings.model.width, "dropout": settings.model.dropout}
 
@@ -179,7 +197,7 @@ def _go_on(settings: Settings, file: Path) -> Start:
         options |= _options(settings, models.family_of(name), preprocessing.size)
     elif name.startswith("hf:"):
         options["size"] = preprocessing.size
-    source = Source(earlier.model.state_dict(), file.name, _sha256(file), tuple(earlier.classes))
+    source = Source(earlier.model.state_dict(), file.name, file_digest(file) or "", tuple(earlier.classes))
     return Start(name, options, preprocessing, source, borrowed=True)
 
 
@@ -196,12 +214,7 @@ def _read(file: Path) -> Source:
         for name, value in found.items()
         if isinstance(value, torch.Tensor)
     }
-    return Source(state, file.name, _sha256(file))
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    return Source(state, file.name, file_digest(file) or "")
 
 
 def load_into(

@@ -31,9 +31,11 @@ from classify.provenance import (
     read_table,
     versions,
 )
+from classify.runs import cache_folder
 from classify.settings import Settings, read_settings
 from classify.training import chosen_device, train
-from classify.transfer import Start, prepare
+from classify.transfer import Start, prepare, preprocessing_of
+from classify.weights import Preprocessing
 from curate.engine import Progress, silent
 from curate.errors import UserError
 
@@ -156,7 +158,11 @@ class _Verifier:
                 if same
                 else Check(name, BAD, "the recorded seed or options are not those of the settings")
             )
-        other = [text for text in self.environment if text.startswith(("torch ", "machine ", "timm "))]
+        other = [
+            text
+            for text in self.environment
+            if text.startswith(("torch ", "machine ", "timm ", "transformers "))
+        ]
         if other:
             return Check(
                 name, UNKNOWN, f"they cannot be drawn again with other versions ({'; '.join(other)})"
@@ -190,15 +196,18 @@ class _Verifier:
         """Where the run began, by the function that training calls; as if it were new."""
         return prepare(self.settings, self.run / "none")
 
-    def _dataset(self) -> Dataset:
-        return read_dataset(
-            find_source(self.place, self.settings.data.raw, self.settings.data.extra),
-            self._start().preprocessing,
-            val=self.settings.data.val,
-            seed=self.settings.training.seed,
-            workers=self.workers,
-            progress=self.progress,
-        )
+    def _dataset(self, preprocessing: Preprocessing) -> Dataset:
+        found = find_source(self.place, self.settings.data.raw, self.settings.data.extra)
+        with tempfile.TemporaryDirectory() as folder:
+            return read_dataset(
+                found,
+                preprocessing,
+                val=self.settings.data.val,
+                seed=self.settings.training.seed,
+                workers=self.workers,
+                progress=self.progress,
+                folder=cache_folder(self.settings, preprocessing.size, len(found.items), Path(folder)),
+            )
 
     def _pictures(self, listed: list[ReadFile] | None) -> Iterator[Check]:
         """The pictures against the list, and their fingerprint as training would compute it now."""
@@ -207,10 +216,16 @@ class _Verifier:
             for name in (files, data):
                 yield Check(name, UNKNOWN, f"{self.place} is not there; give the folder with --data")
             return
+        try:
+            preprocessing = preprocessing_of(self.settings)
+        except UserError as error:  # a published network's configuration that cannot be had here
+            for name in (files, data):
+                yield Check(name, UNKNOWN, f"what the network takes cannot be found out here ({error})")
+            return
         if listed is None:
             yield Check(files, UNKNOWN, "there is no list to compare them with")
         try:
-            now = self._dataset()
+            now = self._dataset(preprocessing)
         except UserError as error:
             if self.given and not self.place.exists():
                 raise

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
+
 
 class UserError(Exception):
     """Wrong usage or input. Exit code 2.
@@ -32,3 +35,9 @@ class Locked(UserError):  # noqa: N818  likewise
     """Another run holds the workspace. Exit code 5."""
 
     exit_code = 5
+
+
+def known_names(name: str, known: Sequence[str]) -> str:
+    """The remedy for a `name` that is none of those `known`: the closest one, and all there are."""
+    close = difflib.get_close_matches(name, known, 1, 0.4)
+    return (f"Did you mean '{close[0]}'? " if close else "") + f"Known: {', '.join(known)}."

@@ -43,6 +43,8 @@ class Terminal:
         self._result: dict[str, Any] = {}
         self._interrupted = 0
         """Number of the signal that asked to end, 0 for none."""
+        self.again = "Run the same command again: nothing is left half-done."
+        """What is said after an interrupt."""
 
     @functools.cached_property
     def _out(self) -> Console:
@@ -195,7 +197,7 @@ class Terminal:
             # and would die by the signal instead of leaving with our code; the next exec() forgets it.
             exec("")
             code = 128 + (self._interrupted or signal.SIGINT)
-            message, remedy = "interrupted.", "Run the same command again: it goes on where it stopped."
+            message, remedy = "interrupted.", self.again
         if message is None:
             code = 1
             message = f"this is a bug: {type(error).__name__}: {error}"

@@ -25,7 +25,7 @@ from classify.data.cache import read_pictures
 from classify.data.sources import find_source
 from classify.data.splitting import copies_of, groups
 from classify.matching import LabelledPictures, counted
-from classify.plan import Combination, check_known
+from classify.plan import Combination
 from classify.runs import held
 from classify.settings import Settings, TrainingSettings
 from classify.weights import Preprocessing, write_whole
@@ -344,8 +344,7 @@ def _checked(settings: Settings, budget: Budget) -> Settings:
             f"data.{'raw' if settings.data.raw else 'extra'} is set, but which pictures are learnt from is what differs here.",
             "Leave it away.",
         )
-    if models.family_of(settings.model.name) is None:
-        check_known(settings.model.name, models.names(), f"model '{settings.model.name}' is not known.")
+    models.check_name(settings.model.name)
     minutes = 0.0 if budget.pictures else budget.minutes
     chosen = {"minutes": minutes, "pictures": budget.pictures, "epochs": _EPOCHS}
     return settings.replaced({"training": chosen}, "impact").resolved()

@@ -37,11 +37,15 @@ def train_command(
 
     Where `curate` has been at work, its split and weights are used; else a leak-proof split is made.
     """
+    from classify.distributed import speaks
     from classify.settings import read_settings
     from classify.training import train
 
     terminal = session.terminal
     run = out or Path("runs") / usual_name(source)
+    terminal.again = "The same command with --resume goes on after the last epoch that was saved."
+    if not speaks():
+        terminal.quiet, terminal.json = True, False
     chosen = read_settings(settings, set_ or [])
     with terminal.progress("Reading pictures") as progress:
         result = train(

@@ -65,7 +65,7 @@ class Augmentation:
         wide, high = 1 / (scale * stretch), stretch / scale
         top = torch.stack([mirror * wide * cos, mirror * wide * (shear * cos - sin), shift[:, 0]], 1)
         bottom = torch.stack([high * sin, high * (shear * sin + cos), shift[:, 1]], 1)
-        matrix = torch.stack([top, bottom], 1).to(images.device, non_blocking=True)
+        matrix = _moved(torch.stack([top, bottom], 1), images)
         size = [count, 3, images.shape[2], images.shape[3]]
         grid = F.affine_grid(matrix, size, align_corners=False)
         return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
@@ -78,7 +78,7 @@ class Augmentation:
         for step, shift in self._colour_steps(count, generator):
             matrix, offset = step @ matrix, step @ offset + shift
         flat = images.flatten(2)
-        matrix, offset = matrix.to(images.device), offset.to(images.device)
+        matrix, offset = _moved(matrix, images), _moved(offset, images)
         mixed = torch.baddbmm(offset.expand(-1, -1, flat.shape[2]), matrix, flat)
         return mixed.clamp_(0, 1).view_as(images).contiguous(memory_format=torch.channels_last)
 
@@ -117,11 +117,11 @@ class Augmentation:
         """Dark lines thicker (the darkest of 3 x 3 pixels) or thinner (the lightest), and a little blur."""
         settings, count = self.settings, len(images)
         if settings.lines:
-            lot = torch.rand(count, generator=generator).to(images.device)[:, None, None, None]
+            lot = _moved(torch.rand(count, 1, 1, 1, generator=generator), images)
             images = torch.where(lot < settings.lines / 2, -F.max_pool2d(-images, 3, 1, 1), images)
             images = torch.where(lot > 1 - settings.lines / 2, F.max_pool2d(images, 3, 1, 1), images)
         if settings.blur:
-            on = _switch(count, settings.blur, generator).to(images.device)[:, None, None, None]
+            on = _moved(_switch(count, settings.blur, generator), images)[:, None, None, None]
             mean = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, 1)
             images = torch.where(on > 0, mean, images)
         return images.contiguous(memory_format=torch.channels_last)
@@ -130,12 +130,19 @@ class Augmentation:
         """A rectangle of 2 to 25 % of the plane in one colour (Zhong et al., 2017)."""
         count, _, height, width = images.shape
         on = _switch(count, self.settings.erase, generator)
-        colour = torch.rand(count, 3, 1, 1, generator=generator).to(images.device)
+        colour = _moved(torch.rand(count, 3, 1, 1, generator=generator), images)
         area = 0.02 + 0.23 * torch.rand(count, generator=generator)
         ratio = torch.exp(_span(count, generator) * math.log(3))
         inside = _rectangles(height, width, (area * ratio).sqrt(), (area / ratio).sqrt(), generator)
         inside &= on[:, None, None].bool()
-        return torch.where(inside[:, None].to(images.device), colour, images)
+        return torch.where(_moved(inside[:, None], images), colour, images)
+
+
+def _moved(tensor: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """A tensor of the processor's memory where the pictures are. A GPU takes it when it comes to it: nothing waits for it."""
+    if images.device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(images.device, non_blocking=True)
 
 
 def _switch(count: int, probability: float, generator: torch.Generator) -> torch.Tensor:
@@ -174,7 +181,7 @@ def _cutmix(images: torch.Tensor, generator: torch.Generator) -> tuple[torch.Ten
     side = (1 - torch.rand(1, generator=generator)).sqrt()
     inside = _rectangles(images.shape[2], images.shape[3], side, side, generator)
     share = 1 - float(inside.float().mean())
-    return torch.where(inside[:, None].to(images.device), images.roll(1, 0), images), share
+    return torch.where(_moved(inside[:, None], images), images.roll(1, 0), images), share
 
 
 def _beta(alpha: float, generator: torch.Generator) -> float:

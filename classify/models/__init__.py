@@ -8,14 +8,13 @@ Networks of other libraries have names of their own: `lite0`, `timm:NAME` and `h
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from curate.errors import UserError
+from curate.errors import UserError, known_names
 
 if TYPE_CHECKING:
     import torch
@@ -104,6 +103,13 @@ def family_of(name: str) -> Family | None:
     return None
 
 
+def check_name(name: str, where: str = "") -> None:
+    """Raise UserError, with the closest match, where `name` is no network's; `where` names the file that says it."""
+    if family_of(name) is None and name not in names():
+        told = f"{where}: model" if where else "model"
+        raise UserError(f"{told} '{name}' is not known.", known_names(name, [*names(), *_FAMILIES]))
+
+
 def create(name: str, classes: int, options: Mapping[str, Any] | None = None) -> nn.Module:
     """A new network for `classes` classes, its weights drawn from torch's global generator.
 
@@ -119,11 +125,7 @@ def create(name: str, classes: int, options: Mapping[str, Any] | None = None) ->
     family = family_of(name)
     if family is not None:
         return family.create(classes, options)
-    known = [*names(), *_FAMILIES]
-    if name not in _REGISTRY:
-        close = difflib.get_close_matches(name, known, 1, 0.4)
-        hint = f"Did you mean '{close[0]}'?" if close else ""
-        raise UserError(f"model '{name}' is not known.", f"{hint} Known: {', '.join(known)}.".strip())
+    check_name(name)
     return _REGISTRY[name](classes, **options)
 
 

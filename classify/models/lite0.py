@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from classify.models.family import Family, Look, Source
+from classify.provenance import file_digest
 from curate.encoders import builtin_weights, load_checkpoint
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Lite0(Family):
         """The installed file. Raises UserError where it is not installed."""
         del options
         file = builtin_weights()
-        return Source(load_checkpoint(file), file.name, hashlib.sha256(file.read_bytes()).hexdigest())
+        return Source(load_checkpoint(file), file.name, file_digest(file) or "")
 
     def fitted(self, network: nn.Module, state: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         """The package's file calls the same tensors, in the same order, by other names."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,25 @@ def test_two_processes_learn_what_one_learns(pictures: Path, tmp_path: Path) -> 
     assert one.keys() == other.keys()
     for name, value in one.items():
         torch.testing.assert_close(other[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_one_process_of_several_speaks(pictures: Path, tmp_path: Path) -> None:
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "classify"]
+    more = [
+        "data.size=16",
+        "model.width=4",
+        "training.minutes=0",
+        "training.epochs=1",
+        "training.batch_size=8",
+    ]
+    words = [
+        word for text in (*more, "training.device=cpu", "training.precision=fp32") for word in ("--set", text)
+    ]
+    done = subprocess.run(
+        [sys.executable, *launch, "train", str(pictures), "--out", str(tmp_path / "run"), "--json", *words],
+        check=True, capture_output=True, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert json.loads(done.stdout)["macro_f1"] is not None
 
 
 def test_a_batch_that_cannot_be_divided_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ ON = read_settings(None, ["training.tensorboard=true"])
 
 
 def epoch(number: int, loss: float) -> Epoch:
-    return Epoch(number, loss, math.nan, 0.5, 0.002, 1.0, 0.1, 640.0, 0.05, 0.5, 9.0)
+    return Epoch(number, loss, math.nan, 0.5, 0.002, 1.0, 0.1, 640.0, 0.05, 64, 0.5, 9.0)
 
 
 def read(run: Path) -> dict[str, list[tuple[int, float]]]:

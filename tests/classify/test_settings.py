@@ -48,6 +48,7 @@ def test_a_whole_number_does_for_a_number():
         ("training.epochs=1.5", "is a whole number, not 1.5"),
         ("training.epochs=true", "is a whole number"),
         ("training.minutes=nan", "must be 0 or more"),
+        ("training.minutes=inf", "must be a finite number"),
         ("training.epochs=0", "must be 1 or more"),
         ("augmentation.flip=1.5", "from 0 to 1"),
         ("data.raw=1", "is true or false"),
@@ -138,12 +139,20 @@ def test_the_optimiser_follows_where_the_run_starts(weights, name):
         (("model.name=lenet5",), 0),
         (("model.name=timm:vit_tiny_patch16_224",), 0),
         (("model.weights=pretrained", "model.name=lite0"), 0),
+        (("training.patience=3",), 0),  # epochs of different sizes cannot be compared
+        (("training.patience=3", "training.first_size=24"), 24),
     ],
 )
 def test_training_begins_with_small_pictures_where_that_is_known_to_work(more, size):
     settings = read_settings(None, more)
     assert settings.resolved().training.first_size == size
     assert settings.resolved().resolved() == settings.resolved()
+
+
+def test_mixup_and_cutmix_are_no_more_than_certain():
+    assert read_settings(None, ["augmentation.mixup=0.4", "augmentation.cutmix=0.6"]).resolved()
+    with pytest.raises(UserError, match=r"cutmix 0\.8: a batch gets one of them"):
+        read_settings(None, ["augmentation.mixup=0.4", "augmentation.cutmix=0.8"]).resolved()
 
 
 def test_the_command_prints_what_a_run_would_use_and_takes_it_back(tmp_path):

@@ -294,6 +294,26 @@ def test_a_search_goes_on_through_its_finished_cells(plan, tmp_path, trained):
     assert "6 trials" in content["sentences"][-1]
 
 
+def test_a_proposal_that_cannot_be_is_passed_over(plan, tmp_path, trained):
+    pytest.importorskip("optuna")
+    text = "[search]\ntrials = 4\ntraining.first_size = { low = 8, high = 40 }\n"
+    content, said = run(plan(text), tmp_path / "out")
+    told = [sentence for sentence in content["sentences"] if "was passed over" in sentence]
+    assert told
+    assert all("it must be from 8 to data.size, which is 16" in sentence for sentence in told)
+    assert set(told) <= set(said)
+    assert len(trained) == 1 + 4 - len(told)
+    again, _ = run(plan(text), tmp_path / "out")
+    assert again["sentences"] == content["sentences"]
+
+
+def test_networks_of_other_libraries_are_known(plan, tmp_path, trained):
+    content, _ = run(
+        plan("[factors]\nmodel.name = ['lite0', 'timm:test_resnet']\nmodel.width = [0]\n"), tmp_path / "out"
+    )
+    assert not content["failed"]
+
+
 # Mistakes ---------------------------------------------------------------------------------------------------------
 
 
@@ -309,6 +329,7 @@ def test_what_cannot_run_is_told_before_anything_is_made(plan, place, tmp_path):
     for path, out, message in (
         (lambda: plan(train="nowhere"), "out", "no such folder"),
         (lambda: plan(top='test = "nowhere"'), "out", "no such folder"),
+        (lambda: plan(top='test = "plan.toml"'), "out", "is a file; the test of a plan is a folder"),
         (lambda: plan("[factors]\nmodel.name = ['small-resnt']\n"), "out", "Did you mean 'small-resnet'"),
         (plan, place / "pictures" / "out", "among the pictures"),
         (plan, tmp_path / "plan.toml" / "out", "cannot be made"),

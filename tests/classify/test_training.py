@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 import signal
 import subprocess
@@ -12,11 +13,14 @@ import torch
 from PIL import Image, ImageDraw
 
 from classify import models, provenance, training, weights
-from classify.history import scores, standard_error
-from classify.learner import Learner, Plan, fastest_plan
+from classify.checkpoints import Progress
+from classify.data.sources import find_source
+from classify.history import Epoch, enter, scores, standard_error
+from classify.learner import Learner, Plan, fastest_plan, pick
 from classify.models.speedrun import Airbench
 from classify.schedule import Budget, learning_rate, side
 from classify.settings import OptimizerSettings, Settings, read_settings
+from classify.stopwatch import Stopwatch
 from classify.training import train
 from classify.weights import Preprocessing
 from curate.errors import UserError
@@ -198,6 +202,98 @@ def test_a_budget_too_small_still_makes_weights(shapes, tmp_path):
 def test_patience_ends_the_run_early(shapes, tmp_path):
     settings = tiny("training.epochs=30", "training.patience=2", "optimizer.lr=1e-7")
     assert train(shapes, tmp_path / "run", settings, workers=1).epochs < 30
+
+
+def test_epochs_of_smaller_pictures_count_neither_for_best_nor_for_patience():
+    state, kept = Progress(), []
+    for number, (side_, macro_f1) in enumerate(
+        [(32, 0.9), (32, 0.9), (64, 0.5), (64, 0.5), (64, 0.4), (64, 0.4)], 1
+    ):
+        epoch = Epoch(number, 1.0, macro_f1, macro_f1, 0.1, 1.0, 0.1, 10.0, 0.0, side_, number / 10, 1.0)
+        kept.append(enter(state, epoch, 10_000, patience=2 if side_ == 64 else 0))
+        if number == 4:
+            assert not state.finished, "the first epoch at the full size is the highest until now"
+    assert kept == [True, True, True, True, False, False]
+    assert state.best_epoch == 4
+    assert state.finished
+
+
+def test_patience_needs_something_to_judge_by(shapes, tmp_path):
+    source = find_source(shapes)
+    bare = dataclasses.replace(source, splits=["train"] * len(source.items))
+    with pytest.raises(UserError, match=r"patience is 2, but .* has no validation part") as caught:
+        train(bare, tmp_path / "run", tiny("training.patience=2"), workers=1)
+    assert "--val 0.1" in caught.value.remedy
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"
+        ),
+        torch.OutOfMemoryError("CUDA out of memory."),
+        MemoryError(),
+    ],
+)
+def test_too_little_memory_is_told_and_the_folder_can_be_used_again(shapes, tmp_path, monkeypatch, error):
+    def step(*arguments):
+        raise error
+
+    monkeypatch.setattr(Learner, "step", step)
+    with pytest.raises(UserError, match=r"batches of 16 pictures of 16 px") as caught:
+        train(shapes, tmp_path / "run", tiny("training.epochs=1"), workers=1)
+    assert "smaller training.batch_size" in caught.value.remedy
+    monkeypatch.undo()
+    assert train(shapes, tmp_path / "run", tiny("training.epochs=1"), workers=1).epochs == 1
+
+
+def test_other_errors_of_torch_stay_what_they_are(shapes, tmp_path, monkeypatch):
+    def step(*arguments):
+        raise RuntimeError("size mismatch")
+
+    monkeypatch.setattr(Learner, "step", step)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        train(shapes, tmp_path / "run", tiny("training.epochs=1"), workers=1)
+
+
+def test_waiting_counts_from_the_choice_of_pictures(shapes, tmp_path, monkeypatch):
+    def slow(images, rows):
+        time.sleep(0.05)
+        return pick(images, rows)
+
+    monkeypatch.setattr(training, "pick", slow)
+    result = train(shapes, tmp_path / "run", tiny("training.epochs=2"), workers=1)
+    assert result.waiting * result.seconds > 0.05 * result.pictures / 16 * 0.5
+
+
+def test_a_gpus_time_is_that_of_its_stream(monkeypatch):
+    class Event:
+        clock = 0.0
+
+        def __init__(self, enable_timing):
+            assert enable_timing
+
+        def record(self, stream):
+            Event.clock += 1000.0
+            self.at = Event.clock
+
+        def synchronize(self):
+            pass
+
+        def elapsed_time(self, other):
+            return other.at - self.at
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: None)
+    watch = Stopwatch(torch.device("cuda"))
+    watch.ready()  # nothing was begun
+    for _ in range(3):
+        watch.begin()
+        watch.ready()
+    assert watch.seconds() == 3.0
+    assert watch.seconds() == 0.0
 
 
 def test_a_folder_with_a_run_is_not_overwritten(shapes, tmp_path):

@@ -12,7 +12,7 @@ from classify import models, weights
 from classify.provenance import RANDOM_START
 from classify.settings import read_settings
 from classify.training import train
-from classify.transfer import prepare
+from classify.transfer import prepare, preprocessing_of
 from classify.weights import Preprocessing
 from curate.encoders import builtin_weights, load_checkpoint
 from curate.errors import UserError
@@ -127,6 +127,16 @@ def test_size_0_is_the_networks_own(name, size, nowhere):
     assert start.preprocessing.fit == "crop"
 
 
+def test_what_the_input_looks_like_needs_no_weights(offline, nowhere):
+    asked = chosen("model.name=timm:resnet18", "data.size=0", "model.weights=pretrained")
+    assert (
+        preprocessing_of(asked)
+        == prepare(chosen("model.name=timm:resnet18", "data.size=0"), nowhere).preprocessing
+    )
+    with pytest.raises(UserError, match="'small-resnt' is not known"):
+        preprocessing_of(chosen("model.name=small-resnt"))
+
+
 # A whole run
 
 
@@ -221,6 +231,10 @@ def test_a_checkpoint_of_another_network_names_what_does_not_fit(resnet, nowhere
         (["data.size=0"], "has no size of its own"),
         (["model.name=timm:resnet19"], "Did you mean 'timm:resnet1"),
         (["model.name=timm:resnet18.nonsense"], "cannot be made"),
+        (
+            ["model.name=timm:resnet18", "model.width=16"],
+            "model.width is 16, but 'timm:resnet18' has the width",
+        ),
     ],
 )
 def test_a_start_that_cannot_be_is_told_with_what_mends_it(more, said, nowhere):

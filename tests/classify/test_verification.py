@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from classify import provenance
+from classify import provenance, verification
 from classify.cli import app
 from classify.settings import read_settings
 from classify.training import train
@@ -179,8 +179,9 @@ def test_a_list_of_files_that_changed_is_found(copied):
     text = (run / "files.csv").read_text()
     (run / "files.csv").write_text(text.replace(",val\n", ",train\n"))
     assert verify(run, pictures, workers=1).bad == ["list of files"]
-    (run / "files.csv").write_text("other,columns\n")
-    assert "cannot be read" in details(verify(run, pictures, workers=1))["list of files"]
+    for other in ("other,columns\n", text + '"' + "x" * 140_000):
+        (run / "files.csv").write_text(other)
+        assert "cannot be read" in details(verify(run, pictures, workers=1))["list of files"]
 
 
 def test_other_versions_leave_the_first_weights_open(copied):
@@ -190,6 +191,28 @@ def test_other_versions_leave_the_first_weights_open(copied):
     result = verify(run, pictures, workers=1)
     assert outcomes(result)["first weights"] == "unknown"
     assert "torch 1.0 recorded" in details(result)["versions"]
+
+
+def test_a_network_whose_input_cannot_be_found_out_leaves_the_pictures_open(copied):
+    pictures, run = copied
+    settings = json.loads((run / provenance.NAME).read_text())["settings"]
+    settings["model"]["name"] = "timm:gone"
+    edit(run, settings=settings, start="a checkpoint")
+    found = outcomes(verify(run, pictures, workers=1))
+    assert (found["pictures"], found["data fingerprint"]) == ("unknown", "unknown")
+
+
+def test_a_large_set_is_verified_from_the_disk(copied, monkeypatch):
+    pictures, run = copied
+    asked = []
+    read = verification.read_dataset
+    monkeypatch.setattr("classify.runs.fits", lambda items, side: False)
+    monkeypatch.setattr(
+        verification, "read_dataset", lambda *a, **more: asked.append(more["folder"]) or read(*a, **more)
+    )
+    assert not verify(run, pictures, workers=1).bad
+    assert asked[0] is not None
+    assert not asked[0].exists()
 
 
 def test_training_anew_finds_weights_that_were_exchanged(copied):
