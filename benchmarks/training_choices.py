@@ -27,9 +27,6 @@ CHOICES: dict[str, list[Any]] = {
     "optimizer.ema": [0.0],
     "optimizer.label_smoothing": [0.0],
     "augmentation.mixup": [0.0],
-    "augmentation.mix": [0.0],
-    "augmentation.affine": [0.0],
-    "data.fit": ["stretch"],
 }
 """What is tried beside each default (`classify settings` prints those)."""
 

@@ -130,8 +130,8 @@ def _stem(width: int, halvings: int) -> nn.Sequential:
 
 
 def halvings(size: int) -> int:
-    """How often the stem halves a picture of `size` pixels: none up to 48, once up to 112, else twice."""
-    return 0 if size <= 48 else 1 if size <= 112 else 2
+    """How often the stem halves a picture of `size` pixels: none up to 48, once up to 128, else twice."""
+    return 0 if size <= 48 else 1 if size <= 128 else 2
 
 
 def _widths(width: int) -> list[int]:
