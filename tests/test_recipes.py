@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from classify.data.sources import find_source
 from classify.evaluation import evaluate
 from classify.settings import read_settings
 from classify.training import train
+from curate.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted((ROOT / "recipes").glob("*.toml"))
@@ -90,6 +92,19 @@ def test_a_recipe_says_what_it_is_for(recipe: Path) -> None:
         import timm
 
         assert model.name.removeprefix("timm:") in timm.list_pretrained()
+
+
+@pytest.mark.parametrize(
+    "recipe", [one for one in RECIPES if one.stem != "illustrations20"], ids=lambda path: path.stem
+)
+def test_a_recipe_whose_data_are_not_there_says_where_they_are_had(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = tomllib.loads(recipe.read_text())["recipe"]["train"].split()[2]
+    with pytest.raises(UserError, match="there is no such") as caught:
+        find_source(place)
+    assert "Get the set from the" in caught.value.remedy
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)

@@ -59,7 +59,7 @@ def check_place(place: Path) -> None:
     """Raise UserError where `place` is not there; for a known data set it says where to get it."""
     if not place.exists():
         raise UserError(
-            f"{place}: there is no such folder.",
+            f"{place}: there is no such {'file' if place.suffix.lower() in ('.csv', '.parquet') else 'folder'}.",
             origin(place) or "Give a folder with one folder of pictures for each class.",
         )
 

@@ -9,6 +9,8 @@ _IDX = (
     "the four files train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-images-idx3-ubyte.gz and "
     "t10k-labels-idx1-ubyte.gz"
 )
+_FOLDERS = "train and test, with one folder of pictures for each class"
+_TABLE = "the pictures, beside a CSV file of path, label and split that is written from its lists"
 _CIFAR_PAGE = "the page 'The CIFAR-10 and CIFAR-100 datasets' of Alex Krizhevsky, University of Toronto"
 
 _ORIGINS = {
@@ -23,13 +25,26 @@ _ORIGINS = {
         "data_batch_1.bin to data_batch_5.bin, test_batch.bin and batches.meta.txt",
     ),
     "cifar100": (f"{_CIFAR_PAGE}, in the binary version", "train.bin, test.bin and fine_label_names.txt"),
+    "dogsvscats": ("the competition 'Dogs vs. Cats' of Kaggle", _FOLDERS),
+    "intelscenes": ("the set 'Intel Image Classification' of Kaggle", "its folders seg_train and seg_test"),
+    "imagenetsketch": ("the page 'ImageNet-Sketch' of Haohan Wang", _FOLDERS),
+    "oxfordpets": ("the page 'The Oxford-IIIT Pet Dataset' of the Visual Geometry Group, Oxford", _TABLE),
+    "cub200": ("the page 'Caltech-UCSD Birds-200-2011' of Caltech", _TABLE),
 }
+_ALSO = {"cifar10batchesbin": "cifar10", "cifar100binary": "cifar100"}
+"""What the archives unpack to."""
 
 
 def origin(place: Path) -> str | None:
-    """Where to get the data set that a missing folder is named after, and what the folder must hold; None for others."""
-    found = _ORIGINS.get(re.sub(r"[-_ .]", "", place.name.lower()))
-    if found is None:
-        return None
-    page, files = found
-    return f"Nothing is downloaded. Get the set from {page}, and unpack it into that folder; it must hold {files}."
+    """Where to get the data set that a missing folder or file is named after, and what there must be; None for others.
+
+    It may be a part of the set that is missing: `imagenet-sketch/train`.
+    """
+    for name in (place.name, place.stem, place.parent.name):
+        plain = re.sub(r"[-_ .]", "", name.lower())
+        if found := _ORIGINS.get(_ALSO.get(plain, plain)):
+            page, files = found
+            return (
+                f"Nothing is downloaded. Get the set from {page}, and unpack it there; it must hold {files}."
+            )
+    return None
