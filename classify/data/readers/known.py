@@ -40,11 +40,11 @@ def origin(place: Path) -> str | None:
 
     It may be a part of the set that is missing: `imagenet-sketch/train`.
     """
-    for name in (place.name, place.stem, place.parent.name):
+    own = place.parent if place.suffix.lower() in (".csv", ".parquet") else place
+    for name, folder in ((place.name, own), (place.stem, own), (place.parent.name, place.parent)):
         plain = re.sub(r"[-_ .]", "", name.lower())
         if found := _ORIGINS.get(_ALSO.get(plain, plain)):
             page, files = found
-            return (
-                f"Nothing is downloaded. Get the set from {page}, and unpack it there; it must hold {files}."
-            )
+            where = "the current folder" if folder == Path() else folder
+            return f"Nothing is downloaded. Get the set from {page}, and unpack it into {where}; it must hold {files}."
     return None
