@@ -13,6 +13,7 @@ from PIL import Image
 
 from classify.data.sources import find_source
 from classify.evaluation import evaluate
+from classify.models import family_of
 from classify.settings import read_settings
 from classify.training import train
 from curate.errors import UserError
@@ -26,7 +27,6 @@ TINY = [
     "training.batch_size=4",
     "training.precision=fp32",
     "training.device=cpu",
-    "model.width=4",
     "data.val=0.25",
 ]
 
@@ -114,6 +114,8 @@ def test_a_recipe_runs_on_a_stand_in(recipe: Path, tmp_path: Path) -> None:
     settings, more = read_settings(recipe), list(TINY)
     if settings.data.size > 40:
         more.append("data.size=40")
+    if family_of(settings.model.name) is None:
+        more.append("model.width=4")
     if settings.model.name.startswith("timm:"):  # the network itself is large, and its weights a download
         more += [
             "model.name=timm:test_convnext",
