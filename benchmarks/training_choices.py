@@ -27,6 +27,7 @@ CHOICES: dict[str, list[Any]] = {
     "optimizer.ema": [0.0],
     "optimizer.label_smoothing": [0.0],
     "augmentation.mixup": [0.0],
+    "data.fit": ["stretch"],
 }
 """What is tried beside each default (`classify settings` prints those)."""
 
@@ -67,7 +68,9 @@ def main() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "classify", "sweep", plan, "--out", given.out / "sweep"], check=False
     )
-    print((given.out / "sweep" / "results.md").read_text(encoding="utf-8"))
+    results = given.out / "sweep" / "results.md"
+    if results.exists():
+        print(results.read_text(encoding="utf-8"))
     sys.exit(done.returncode)
 
 

@@ -145,8 +145,9 @@ def _room(settings: Settings) -> Iterator[None]:
             error
         ):
             raise
+        side = f" of {settings.data.size} px" if settings.data.size else ""
         raise UserError(
-            f"The memory does not hold this: batches of {settings.training.batch_size} pictures of {settings.data.size} px, "
+            f"The memory does not hold this: batches of {settings.training.batch_size} pictures{side}, "
             f"network {settings.model.name}.",
             "Take a smaller training.batch_size, data.size or network, or data.cache=disk.",
         ) from error
