@@ -13,7 +13,7 @@ import numpy as np
 from classify.prediction import PROBABILITY, default_device, predict_paths
 from curate.engine import Progress, silent
 from curate.errors import UserError
-from curate.tables import path_from_text
+from curate.paths import path_from_text
 from curate.walk import walk
 
 if TYPE_CHECKING:

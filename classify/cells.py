@@ -28,7 +28,7 @@ from classify.plan import Combination, with_seed
 from classify.settings import Settings
 from classify.weights import write_whole
 from curate.errors import UserError
-from curate.tables import path_from_text, path_to_text
+from curate.paths import path_from_text, path_to_text
 
 _NAMED = 60
 """Longest readable part of a folder's name, characters."""

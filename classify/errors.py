@@ -19,7 +19,7 @@ from classify.weights import Classifier, Preprocessing
 from curate.engine import Progress, silent
 from curate.errors import UserError
 from curate.images import Unreadable
-from curate.tables import path_from_text
+from curate.paths import path_from_text
 
 if TYPE_CHECKING:
     import pandas as pd

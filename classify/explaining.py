@@ -20,7 +20,7 @@ from classify.prediction import PROBABILITY, default_device, predict_paths, read
 from classify.saliency import find_layer, saliency
 from curate.engine import Progress, silent
 from curate.errors import UserError
-from curate.tables import path_from_text, path_to_text
+from curate.paths import path_from_text, path_to_text
 
 if TYPE_CHECKING:
     import pandas as pd

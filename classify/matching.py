@@ -20,7 +20,7 @@ from classify.data.readers.known import origin
 from classify.data.readers.table import read_csv
 from classify.data.readers.workspace import test_part
 from curate.errors import UserError
-from curate.tables import path_from_text, path_to_text
+from curate.paths import path_from_text, path_to_text
 from curate.workspace import Workspace
 
 SHOWN = 10
@@ -95,7 +95,7 @@ def _spelling(name: str) -> str:
 class LabelledPictures:
     """The pictures to judge on, from class folders or a data set in a known layout, and what their classes are called.
 
-    `paths` name the pictures, in the tables' text form (`curate.tables.path_to_text`): relative to `root` and sorted, or
+    `paths` name the pictures, in the tables' text form (`curate.paths.path_to_text`): relative to `root` and sorted, or
     places such as `t10k-images[17]`; `items` are the pictures; `folders` holds the class folder of each, or its label.
     `noun` is what classes are in this set. `empty` are folders without files; `loose` counts files outside the class
     folders and `hidden` files and folders whose name begins with a dot: neither is evaluated. `said` are the reader's

@@ -14,7 +14,7 @@ import numpy as np
 from classify.data.items import Item, decode
 from curate.engine import Progress, default_workers, silent
 from curate.images import Unreadable
-from curate.tables import path_to_text
+from curate.paths import path_to_text
 
 if TYPE_CHECKING:
     import pandas as pd

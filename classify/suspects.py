@@ -16,7 +16,7 @@ from classify.confident_learning import Findings
 from classify.matching import counted
 from classify.outputs import DrawGroups
 from classify.prediction import PROBABILITY
-from curate.tables import path_to_text
+from curate.paths import path_to_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,7 +20,7 @@ from classify.runs import held
 from classify.search import Proposals
 from classify.weights import write_whole
 from curate.errors import UserError
-from curate.tables import path_to_text
+from curate.paths import path_to_text
 
 Draw = Callable[[Mapping[str, Any], Sequence[str], Sequence[Sequence[str]]], str]
 

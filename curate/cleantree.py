@@ -20,7 +20,7 @@ from curate.engine import Progress, map_chunks
 from curate.errors import Refused, UserError
 from curate.images import Unreadable, open_image, read_bytes, to_rgb
 from curate.images import fit as fit_image
-from curate.tables import path_from_text
+from curate.paths import path_from_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,7 +22,7 @@ from curate.engine import Progress, silent
 from curate.errors import Refused, UserError
 from curate.ledger import Journal, Move
 from curate.outcomes import ApplyResult, Skipped, State, UndoResult, count_files, name_some
-from curate.tables import path_from_text, path_to_text
+from curate.paths import path_from_text, path_to_text
 from curate.walk import changes
 from curate.workspace import Workspace, sync_folder
 

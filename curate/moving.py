@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from curate.tables import path_from_text
+from curate.paths import path_from_text
 from curate.workspace import sync_folder
 
 _NO_LINKS = {

@@ -1,18 +1,13 @@
 """The schema of every table of a workspace, column by column, with units.
 
 A path in a table is relative to the folder's root, with `/` between its parts, as text that is safe whatever bytes
-the file system holds (see `path_to_text`). A `content` is the SHA-256 of a file's bytes in hexadecimal.
+the file system holds (see `curate.paths`). A `content` is the SHA-256 of a file's bytes in hexadecimal.
 """
 
 from __future__ import annotations
 
-import os
-import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -403,41 +398,3 @@ TABLES = {
         BALANCE, PROBLEMS, PLAN,
     )
 }  # fmt: skip
-
-_ESCAPE = re.compile(rb"\\x([0-9a-f]{2})")
-
-
-def path_to_text(path: str | bytes) -> str:
-    r"""A path as valid Unicode: bytes that are not UTF-8 become `\xNN`; most paths stay as they are.
-
-    `path_from_text` takes it back exactly.
-    """
-    raw = os.fsencode(path).replace(b"\\x", b"\\x5cx")
-    return raw.decode("utf-8", "backslashreplace")
-
-
-def path_from_text(text: str) -> str:
-    """The path as `os` functions take it, from what `path_to_text` gave."""
-    raw = _ESCAPE.sub(lambda m: bytes([int(m[1], 16)]), text.encode("utf-8"))
-    return os.fsdecode(raw)
-
-
-def write_csv(frame: pd.DataFrame, file: str | os.PathLike[str]) -> None:
-    """Write a table as CSV (UTF-8) for other tools, without its columns of bytes and vectors; all or nothing.
-
-    Raises UserError where the place cannot be written.
-    """
-    from curate.errors import UserError
-
-    odd = (bytes, list, np.ndarray)
-    plain = [name for name in frame.columns if not any(isinstance(value, odd) for value in frame[name])]
-    target = Path(file)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        frame[plain].to_csv(temporary, index=False)
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(
-            f"{target}: cannot be written ({error.strerror or error}).", "Give another place with --csv."
-        ) from error

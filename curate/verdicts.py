@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate.errors import UserError
-from curate.tables import VERDICTS, path_to_text
+from curate.paths import path_to_text
+from curate.tables import VERDICTS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from curate import images
 from curate.errors import UserError
-from curate.tables import path_to_text
+from curate.paths import path_to_text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.errors import Locked, UserError
-from curate.tables import TABLES, path_from_text, path_to_text
+from curate.paths import path_from_text, path_to_text
+from curate.tables import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd

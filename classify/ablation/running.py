@@ -31,7 +31,7 @@ from classify.settings import Settings, TrainingSettings
 from classify.weights import Preprocessing, write_whole
 from curate.engine import Progress, silent
 from curate.errors import UserError
-from curate.tables import path_from_text, path_to_text
+from curate.paths import path_from_text, path_to_text
 from curate.workspace import Workspace
 
 if TYPE_CHECKING:

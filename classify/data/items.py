@@ -80,7 +80,7 @@ class Source:
     """The pictures to learn from or to judge on, not read yet.
 
     `root` is what the user named. `paths` name each picture for people: a path relative to the folder, as text (see
-    `curate.tables.path_to_text`), or a place such as `t10k-images[17]`; `labels` are their classes; `items` the
+    `curate.paths.path_to_text`), or a place such as `t10k-images[17]`; `labels` are their classes; `items` the
     pictures. `splits` says train or val for each where the set decides, else it is None. `weights` (float32) and
     `copies` (int32) are the balance of a curate workspace; None where there is none. `notes` are sentences for the
     user. The last `extra` pictures are for training only, whatever the split.

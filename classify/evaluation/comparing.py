@@ -17,7 +17,7 @@ from classify.prediction import PROBABILITY, probability_columns, read_picture
 from classify.weights import Preprocessing
 from curate.errors import UserError
 from curate.images import Unreadable
-from curate.tables import path_from_text, path_to_text
+from curate.paths import path_from_text, path_to_text
 
 if TYPE_CHECKING:
     import numpy as np

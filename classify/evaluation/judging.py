@@ -20,7 +20,7 @@ from classify.prediction import PROBABILITY, default_device, predict
 from classify.provenance import file_digest
 from curate.engine import Progress, silent
 from curate.errors import UserError
-from curate.tables import path_to_text
+from curate.paths import path_to_text
 
 if TYPE_CHECKING:
     import pandas as pd

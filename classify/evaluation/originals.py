@@ -9,7 +9,7 @@ from pathlib import Path
 from classify.data.items import Item
 from classify.matching import LabelledPictures
 from curate.errors import UserError
-from curate.tables import path_from_text
+from curate.paths import path_from_text
 
 
 def originals(folder: Path, paths: Sequence[str], classes: Sequence[str]) -> tuple[dict[str, Item], str]:

@@ -13,7 +13,7 @@ from classify.data.items import Item, decode
 from curate.engine import Progress, silent
 from curate.errors import UserError
 from curate.images import Unreadable
-from curate.tables import path_from_text
+from curate.paths import path_from_text
 from curate.walk import walk
 
 if TYPE_CHECKING:

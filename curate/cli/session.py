@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -77,10 +78,31 @@ class Session:
         """The command's result for other tools, where `--csv` asks for it; the columns `first` stand first."""
         if self.csv is None:
             return
-        from curate.tables import write_csv
-
-        write_csv(frame[[*first, *(name for name in frame.columns if name not in first)]], self.csv)
+        write_table(frame[[*first, *(name for name in frame.columns if name not in first)]], self.csv)
         self.terminal.say(f"{len(frame):,} rows written to {self.csv}")
+
+
+def write_table(frame: pd.DataFrame, file: str | os.PathLike[str]) -> None:
+    """Write a table as CSV (UTF-8) for other tools, without its columns of bytes and vectors; all or nothing.
+
+    Raises UserError where the place cannot be written.
+    """
+    import numpy as np
+
+    from curate.errors import UserError
+
+    odd = (bytes, list, np.ndarray)
+    plain = [name for name in frame.columns if not any(isinstance(value, odd) for value in frame[name])]
+    target = Path(file)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        frame[plain].to_csv(temporary, index=False)
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(
+            f"{target}: cannot be written ({error.strerror or error}).", "Give another place with --csv."
+        ) from error
 
 
 def common(
@@ -113,8 +135,8 @@ def write_report(session: Session, workspace: Workspace) -> Path:
     from importlib.metadata import version
 
     from curate.images import REASONS, read_rgb
+    from curate.paths import path_from_text
     from curate.stages.eda import summarize
-    from curate.tables import path_from_text
     from reports.page import ReportData, build_report
 
     problems = workspace.read("problems")

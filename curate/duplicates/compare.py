@@ -117,7 +117,7 @@ def _fingerprints(context: Context, places: Mapping[str, str], features: bool) -
 
 def _places(folders: dict[Path, pd.DataFrame]) -> dict[str, str]:
     """Content -> a file that holds it, as `os` functions take it."""
-    from curate.tables import path_from_text
+    from curate.paths import path_from_text
 
     first: dict[str, str] = {}
     for root, files in folders.items():

@@ -16,7 +16,7 @@ from curate.duplicates.error import precision, recall, threshold_for
 from curate.duplicates.groups import TIERS, Links, assemble, link, numbered
 from curate.duplicates.keeper import within
 from curate.errors import UserError
-from curate.tables import path_to_text
+from curate.paths import path_to_text
 from curate.verdicts import labels_said, read_verdicts, relabelled
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ import pandas as pd
 from curate.encoders import BuiltinEncoder, Encoder, Preparation, load_encoder
 from curate.engine import Progress, keep_freed_memory, map_chunks, release_workers, silent
 from curate.images import Unreadable, read_rgb
+from curate.paths import path_from_text
 from curate.photos.head import Head, load_head
-from curate.tables import EMBEDDINGS, path_from_text
+from curate.tables import EMBEDDINGS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -24,7 +24,8 @@ from PIL import Image
 from curate import images, measures
 from curate.engine import map_chunks
 from curate.errors import UserError
-from curate.tables import FILES, path_from_text
+from curate.paths import path_from_text
+from curate.tables import FILES
 from curate.walk import Walk, suffix, walk
 
 if TYPE_CHECKING:

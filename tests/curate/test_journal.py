@@ -28,7 +28,8 @@ from PIL import Image
 
 from curate import cleantree, journal, ledger, moving
 from curate.errors import Refused, UserError
-from curate.tables import PLAN, path_to_text
+from curate.paths import path_to_text
+from curate.tables import PLAN
 from curate.workspace import Workspace
 
 # A folder and its plan ---------------------------------------------------------------------------------------------

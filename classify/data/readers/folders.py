@@ -8,7 +8,7 @@ from pathlib import Path
 from classify.data.items import Source
 from classify.data.readers.parts import NAMES, Rows, joined
 from curate.errors import UserError
-from curate.tables import path_from_text, path_to_text
+from curate.paths import path_from_text, path_to_text
 
 
 def from_folders(root: Path) -> Source:

@@ -10,7 +10,7 @@ import numpy as np
 
 from classify.data.items import Item, Source, check_classes
 from curate.errors import UserError
-from curate.tables import path_from_text
+from curate.paths import path_from_text
 from curate.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from classify.data.sources import find_source
 from classify.matching import LabelledPictures
 from classify.settings import read_settings
 from curate.errors import Locked, UserError
-from curate.tables import path_from_text
+from curate.paths import path_from_text
 
 from .conftest import file, filled, write_tables
 

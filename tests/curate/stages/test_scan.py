@@ -23,8 +23,9 @@ from PIL import Image
 
 from curate import images
 from curate.errors import UserError
+from curate.paths import path_from_text, path_to_text
 from curate.pipeline import Context
-from curate.tables import FILES, path_from_text, path_to_text
+from curate.tables import FILES
 from curate.walk import changes, walk
 from curate.workspace import Workspace
 
