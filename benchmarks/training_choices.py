@@ -2,6 +2,7 @@
 """Each default of training against what else it could be: one choice changed at a time, several seeds, one `classify sweep`.
 
 usage: training_choices.py DATA [--out FOLDER] [--test TEST] [--pictures N] [--seeds N] [--precision fp32|bf16] [--minutes M]
+       [--jobs N]
 
 DATA holds class folders, or is a curate workspace: `curate split DATA --test 0 --val 0.3` gives a validation part that is large
 enough to tell settings apart. The choices are judged on it; TEST is for information. Pictures seen decide when a cell
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument(
         "--minutes", type=float, default=0, help="no cell begins later than that; 0: no limit"
     )
+    parser.add_argument("--jobs", type=int, default=1, help="cells at once, each with its share of the cores")
     given = parser.parse_args()
     lines = [f"train = {json.dumps(str(given.data.resolve()))}", 'way = "one-at-a-time"']
     if given.test:
@@ -66,7 +68,18 @@ def main() -> None:
     plan.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"{hardware()}; {given.pictures:,} pictures a cell, {given.seeds} seeds\n", flush=True)
     done = subprocess.run(
-        [sys.executable, "-m", "classify", "sweep", plan, "--out", given.out / "sweep"], check=False
+        [
+            sys.executable,
+            "-m",
+            "classify",
+            "sweep",
+            plan,
+            "--out",
+            given.out / "sweep",
+            "--jobs",
+            str(given.jobs),
+        ],
+        check=False,
     )
     results = given.out / "sweep" / "results.md"
     if results.exists():

@@ -115,7 +115,7 @@ class Learner:
         batch = self.preprocessing.normalized(batch).contiguous(memory_format=self._order)
         self.waiting.ready()
         self.freezing.train()
-        with self._autocast():
+        with self.autocast():
             logits = self.forward(batch)
         if self.shift is not None:
             logits = logits + self.shift
@@ -142,14 +142,15 @@ class Learner:
         `side` as for `step`.
         """
         found = [torch.zeros(0, dtype=torch.int64)]
-        with torch.inference_mode(), self._autocast():
+        with torch.inference_mode(), self.autocast():
             for start in range(0, len(rows), _EVALUATION_BATCH):
                 chosen = pick(images, rows[start : start + _EVALUATION_BATCH])
                 batch = resized(self.preprocessing.tensor(chosen.to(self.device, non_blocking=True)), side)
                 found.append(self.averaged(batch.contiguous(memory_format=self._order)).argmax(1).cpu())
         return torch.cat(found).numpy()
 
-    def _autocast(self) -> torch.autocast:
+    def autocast(self) -> torch.autocast:
+        """The precision that the run computes in, as a context."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.plan.precision == "bf16")
 
     @torch.no_grad()

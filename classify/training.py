@@ -397,8 +397,10 @@ class _Run:
         if len(val):
             spread = slice(None, None, -(-len(val) // _FITTED))
             pictures, labels = val.store[val.rows[spread]], val.labels[spread]
-            for name in provenance.WEIGHTS:
-                fit_file(self.folder / name, pictures, labels, str(self.device))
+            # In the run's precision, so that it takes what `_fitting` foresees; the temperature is the same to three digits.
+            with self.learner.autocast():
+                for name in provenance.WEIGHTS:
+                    fit_file(self.folder / name, pictures, labels, str(self.device))
 
     def _write_weights(self, name: str, state: dict[str, torch.Tensor], epoch: int) -> None:
         row = self.state.history[epoch - 1]

@@ -85,12 +85,18 @@ def photo_lines(share: pd.DataFrame, photos: pd.DataFrame) -> list[tuple[str, st
 
 
 def problem_lines(problems: pd.DataFrame, folder: str, workspace: str = "") -> list[tuple[str, str | None]]:
-    """Each problem as (text, style): the sentence, then the command that deals with it in `folder`. The worst first."""
+    """Each problem as (text, style): the sentence, then the command that deals with it in `folder`.
+
+    The worst first, of equally grave ones the one of most files: the order of `curate.stages.problems`.
+    """
     if problems.empty:
         return [("No problem was found.", "green")]
     rank = problems.severity.map({name: i for i, name in enumerate(_STYLES)})
     lines: list[tuple[str, str | None]] = []
-    for row in problems.assign(rank=rank).sort_values(["rank", "problem"]).itertuples():
+    ordered = problems.assign(rank=rank).sort_values(
+        ["rank", "count", "problem"], ascending=[True, False, True]
+    )
+    for row in ordered.itertuples():
         severity = str(row.severity)
         lines.append((f"{severity:6}  {row.sentence}", _STYLES.get(severity)))
         if row.command:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -45,6 +46,7 @@ def run_command(session: Session) -> None:
     """
     from curate.display import plan_rows, problem_lines
     from curate.pipeline import STAGES
+    from curate.stages.checks.classes import first_part
 
     with session.open() as workspace:
         session.update(workspace, list(STAGES))
@@ -56,9 +58,12 @@ def run_command(session: Session) -> None:
     title, columns, rows = plan_rows(plan)
     session.terminal.table(columns, rows, title=title)
     session.terminal.say(f"Report: {html}")
-    session.terminal.say(
-        f"Next: {session.command('curate apply DIR')}   or: {session.command('classify train DIR')}"
-    )
+    if part := first_part(sorted(plan.loc[plan["label"] != "", "label"].unique())):
+        session.terminal.say(f"Next: curate run {shlex.quote(str(session.folder / part))}")
+    else:
+        session.terminal.say(
+            f"Next: {session.command('curate apply DIR')}   or: {session.command('classify train DIR')}"
+        )
 
 
 @shared

@@ -151,6 +151,16 @@ def test_a_workspace_with_an_empty_training_part(tmp_path):
         find_source(root)
 
 
+def test_a_workspace_of_parts_instead_of_classes(tmp_path):
+    root, workspace = curated(tmp_path, SPLITS)
+    frame = workspace.read("splits")
+    frame["label"] = frame["label"].map({"a": "Train", "b": "test"})
+    workspace.write("splits", frame)
+    with pytest.raises(UserError, match=r"its folders are parts \(Train, test\), not classes") as caught:
+        find_source(root)
+    assert f"curate run {root / 'Train'}" in caught.value.remedy
+
+
 # Cache and split
 
 

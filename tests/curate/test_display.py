@@ -22,10 +22,15 @@ def test_commands_name_the_folder_as_a_shell_takes_it():
 
 def test_the_gravest_problem_comes_first():
     problems = pd.DataFrame(
-        [("a", "low", "Small.", ""), ("b", "high", "Big.", "curate dedup DIR")],
-        columns=["problem", "severity", "sentence", "command"],
+        [
+            ("a", "low", 9, "Small.", ""),
+            ("b", "high", 1, "Big.", "curate dedup DIR"),
+            ("c", "high", 8, "Bigger.", ""),
+        ],
+        columns=["problem", "severity", "count", "sentence", "command"],
     )
     assert [text for text, _ in problem_lines(problems, "p")] == [
+        "high    Bigger.",
         "high    Big.",
         "        curate dedup p",
         "low     Small.",

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -192,6 +193,17 @@ def test_every_result_goes_to_csv_with_the_columns_that_other_tools_count_on(cur
     table = (tmp_path / "dedup.csv").read_text(encoding="utf-8").splitlines()[1:]
     assert table
     assert {line.split(",")[2] for line in table} <= {"exact", "pixel", "near"}
+
+
+def test_a_folder_of_parts_is_not_what_to_go_on_with(demo_small, tmp_path):
+    pictures = sorted((demo_small / "train").glob("*/*.png"))[:6]
+    for index, picture in enumerate(pictures):
+        place = tmp_path / "my set" / ("train" if index % 2 else "test") / "kind"
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(picture, place)
+    done = curate("run", tmp_path / "my set")
+    assert done.returncode == 0, done.stderr
+    assert f"Next: curate run '{tmp_path / 'my set' / 'train'}'" in done.stdout
 
 
 def test_apply_needs_a_plan(demo_copy):

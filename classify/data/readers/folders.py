@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from classify.data.items import Source
-from classify.data.readers.parts import NAMES, Rows, joined
+from classify.data.readers.parts import NAMES, Rows, joined, only_parts
 from curate.errors import UserError
 from curate.paths import path_from_text, path_to_text
 
@@ -20,7 +20,7 @@ def from_folders(root: Path) -> Source:
             f"{root}: {what}.",
             "Training needs one folder of pictures for each class: DIR/cat/1.png, DIR/dog/2.png.",
         )
-    if _are_parts(classes):
+    if only_parts([name for name in classes if not name.endswith(".curate")]):
         return _from_parts(root, classes)
     rows = Rows()
     empty = []
@@ -41,11 +41,6 @@ def from_folders(root: Path) -> Source:
             "Put pictures in the class folders.",
         )
     return Source(root, "folders", rows.paths, rows.labels, rows.items, notes=notes)
-
-
-def _are_parts(folders: list[str]) -> bool:
-    """Whether the folders are training and other parts; a curate workspace beside one does not count."""
-    return {name.lower() for name in folders if not name.endswith(".curate")} <= set(NAMES)
 
 
 def _from_parts(root: Path, folders: list[str]) -> Source:

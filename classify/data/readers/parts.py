@@ -20,6 +20,12 @@ NAMES = {
 }  # fmt: skip
 """Usual names of parts, lower case, and the part that each means."""
 
+
+def only_parts(folders: Collection[str]) -> bool:
+    """Whether folders of these names are training and other parts, rather than classes."""
+    return {name.lower() for name in folders} <= set(NAMES)
+
+
 _WORDS = {"train": "training", "val": "validation", "test": "test"}
 
 

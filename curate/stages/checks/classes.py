@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import pandas as pd
@@ -67,17 +67,23 @@ def check_balance(facts: Facts) -> Iterator[Problem]:
         yield Problem("tiny_classes", "medium", len(examples), len(tiny), sentence, examples)
 
 
+def first_part(labels: Sequence[str]) -> str:
+    """The training part among top folders that look like parts (else the first of them); empty where one looks like a class."""
+    if not all(_SPLIT_NAMES.fullmatch(label) for label in labels):
+        return ""
+    return next((label for label in labels if label.lower().startswith("train")), next(iter(labels), ""))
+
+
 def check_folders(facts: Facts) -> Iterator[Problem]:
     """Top folders that are parts rather than classes, folders within classes, files outside of any class."""
     labels = sorted(label for label in facts.files["label"].unique() if label)
     deep = facts.files[facts.files["path"].str.count("/") > 1]
-    split_like = [label for label in labels if _SPLIT_NAMES.fullmatch(label)]
-    if split_like and len(split_like) == len(labels):
+    if part := first_part(labels):
         sentence = (
-            f"The top folders look like parts, not classes: {names(split_like)}. "
-            f"Give the folder of one part, such as DIR/{split_like[0]}, or bring the classes to the top."
+            f"The top folders look like parts, not classes: {names(labels)}. "
+            f"Give the folder of one part, such as DIR/{part}, or bring the classes to the top."
         )
-        yield Problem("split_folders", "high", len(facts.files), len(split_like), sentence)
+        yield Problem("split_folders", "high", len(facts.files), len(labels), sentence)
     elif len(deep):
         folders = sorted({path.rsplit("/", 1)[0] for path in deep["path"]})
         sentence = (

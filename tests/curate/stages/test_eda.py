@@ -202,6 +202,7 @@ def test_top_folders_that_are_parts_and_not_classes() -> None:
     files["path"] = files["path"].str.replace("/", "/cat/")
     found = named(problems(files))
     assert found["split_folders"]["severity"] == "high"
+    assert "such as DIR/train," in found["split_folders"]["sentence"]
     assert "nested_folders" not in found
     assert "split_folders" not in named(problems(files_table({"train": 30, "bus": 30})))
 
