@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from classify.settings import Settings, read_settings
+from classify.toml import read_toml
 from curate.errors import UserError, known_names
 
 WAYS = ("grid", "one-at-a-time")
@@ -119,7 +119,7 @@ def read_plan(path: str | Path) -> Plan:
     Raises UserError, naming the closest match of a name that is not known.
     """
     path = Path(path)
-    content = _read(path)
+    content = read_toml(path, "plan")
     for key in content:
         check_known(key, _KEYS, f"{path}: there is no key '{key}' in a plan.")
     train = _text(content, "train", path)
@@ -155,17 +155,6 @@ def read_plan(path: str | Path) -> Plan:
 
 
 # The file -------------------------------------------------------------------------------------------------------
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(
-            f"{path}: the plan cannot be read ({error.strerror}).", "Give a TOML file; see docs/sweeps.md."
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: is not valid TOML ({error}).", "Correct the file.") from error
 
 
 def check_known(name: str, known: Sequence[str], message: str) -> None:

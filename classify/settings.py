@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from classify.toml import read_toml
 from curate.errors import UserError, known_names
 from curate.images import WHITE
 
@@ -327,7 +328,9 @@ def read_settings(path: str | Path | None = None, overrides: Sequence[str] = ())
     """Default settings, changed by a TOML file, then by texts `section.key=value`. Raises UserError."""
     settings = Settings()
     if path is not None:
-        settings = settings.replaced(_read_toml(Path(path)), str(path))
+        content = read_toml(Path(path), "settings")
+        content.pop("recipe", None)  # describes a known task, see recipes/
+        settings = settings.replaced(content, str(path))
     for text in overrides:
         name, separator, value = text.partition("=")
         section, dot, key = name.strip().partition(".")
@@ -338,19 +341,6 @@ def read_settings(path: str | Path | None = None, overrides: Sequence[str] = ())
             )
         settings = settings.replaced({section: {key: _value(value.strip())}}, f"--set {text}")
     return settings
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        content.pop("recipe", None)  # describes a known task, see recipes/
-        return content
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: there is no such settings file.", "Check the path.") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).", "Give a TOML file.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: is not valid TOML ({error}).", "Correct the file.") from error
 
 
 def _value(text: str) -> Any:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from classify.data.dataset import Dataset, Part, read_dataset
 from classify.data.items import Source
 from classify.data.sampling import draw_epoch
 from classify.data.sources import find_source
+from classify.devices import chosen_device, room
 from classify.distributed import Group, join
 from classify.history import Epoch, as_csv, enter, scores, waited
 from classify.learner import Learner, Plan, fastest_plan, pick, resident
@@ -100,7 +100,7 @@ def train(
         found, place = find_source(source, settings.data.raw, settings.data.extra), Path(source)
     device = chosen_device(settings)
     with (
-        _room(settings),
+        room(settings),
         join(device, settings.training.batch_size) as group,
         contextlib.ExitStack() as stack,
     ):
@@ -132,25 +132,6 @@ def train(
         if group.first:
             on_epoch = stack.enter_context(scalars(run, settings, one.state.epoch, on_epoch))
         return one.train(on_epoch)
-
-
-@contextlib.contextmanager
-def _room(settings: Settings) -> Iterator[None]:
-    """Too little memory, of the processor or of a GPU, as UserError."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        # torch's error for the processor's memory has no type of its own.
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(
-            error
-        ):
-            raise
-        side = f" of {settings.data.size} px" if settings.data.size else ""
-        raise UserError(
-            f"The memory does not hold this: batches of {settings.training.batch_size} pictures{side}, "
-            f"network {settings.model.name}.",
-            "Take a smaller training.batch_size, data.size or network, or data.cache=disk.",
-        ) from error
 
 
 class _Run:
@@ -418,15 +399,3 @@ class _Run:
                 "data_sha256": self.data.fingerprint,
             },
         )
-
-
-def chosen_device(settings: Settings) -> torch.device:
-    """Where a run with these settings computes here. Raises UserError where there is no GPU and one is asked for."""
-    name = settings.training.device
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError(
-            "training.device is cuda, but no GPU can be used here.", "Use --set training.device=auto."
-        )
-    if name == "cpu" or not torch.cuda.is_available():
-        return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))

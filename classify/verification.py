@@ -18,6 +18,7 @@ import torch
 
 from classify.data.dataset import Dataset, ReadFile, fingerprint, read_dataset
 from classify.data.sources import find_source
+from classify.devices import chosen_device
 from classify.history import Epoch
 from classify.learner import Plan
 from classify.provenance import (
@@ -33,7 +34,7 @@ from classify.provenance import (
 )
 from classify.runs import cache_folder
 from classify.settings import Settings, read_settings
-from classify.training import chosen_device, train
+from classify.training import train
 from classify.transfer import Start, prepare, preprocessing_of
 from classify.weights import Preprocessing
 from curate.engine import Progress, silent

@@ -139,5 +139,5 @@ def test_values_that_do_not_go_together_are_told_before_anything_runs(plan_of):
 
 
 def test_a_plan_that_is_not_there(tmp_path):
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="no such plan file"):
         read_plan(tmp_path / "none.toml")
