@@ -17,6 +17,7 @@ from pathlib import Path
 from classify.data.items import Item, Source
 from classify.data.readers import read_known
 from classify.data.readers.known import origin
+from classify.data.readers.parts import NAMES
 from classify.data.readers.table import read_csv
 from classify.data.readers.workspace import test_part
 from curate.errors import UserError
@@ -302,7 +303,7 @@ def _no_match(root: Path, folders: list[str], classes: Sequence[str]) -> tuple[s
         f"{root}: none of its folders is a class of the weights. "
         f"Its folders: {listed(folders)}. The weights' classes: {listed(sorted(classes))}."
     )
-    for name in folders:
+    for name in sorted(folders, key=lambda name: NAMES.get(name.lower()) == "train"):
         try:
             inside = list(_class_folders(root / name)[0])
         except (UserError, OSError):

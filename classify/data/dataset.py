@@ -170,7 +170,8 @@ def _split(
         both = sum(pictures.contents[row] in inside for row in np.flatnonzero(held).tolist())
         if both:
             notes.append(
-                f"{both} pictures of the validation part are in the training part too: its scores flatter."
+                f"Of the {int(held.sum())} pictures for validation {both} {'is' if both == 1 else 'are'} in the "
+                "training part too: its scores flatter."
             )
     used = np.ones(len(labels), bool)
     if source.extra:

@@ -611,7 +611,13 @@ def test_no_folder_is_a_class(tmp_path, folder, weights_file):
 
 def test_the_folder_above_the_test_folder(tmp_path, folder, weights_file):
     (tmp_path / "data").mkdir()
-    folder.rename(tmp_path / "data" / "test")
+    folder.rename(tmp_path / "data" / "validation")
+    shutil.copytree(tmp_path / "data" / "validation", tmp_path / "data" / "train")
+    asked = refused(tmp_path, tmp_path / "data", weights_file)
+    assert f"Did you mean {tmp_path / 'data' / 'validation'}?" in asked, (
+        "never the training part where there is another"
+    )
+    (tmp_path / "data" / "validation").rename(tmp_path / "data" / "test")
     assert f"Did you mean {tmp_path / 'data' / 'test'}?" in refused(tmp_path, tmp_path / "data", weights_file)
 
 

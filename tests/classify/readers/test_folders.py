@@ -34,7 +34,7 @@ def test_copies_on_both_sides_are_said(tmp_path):
     root = folders(tmp_path / "set", "train/a", "train/b", "val/a", "val/b")
     (root / "val/a/0.png").write_bytes((root / "train/a/1.png").read_bytes())
     notes = read_dataset(find_source(root), Preprocessing(16), workers=1).notes
-    assert "1 pictures of the validation part are in the training part too: its scores flatter." in notes
+    assert "Of the 4 pictures for validation 1 is in the training part too: its scores flatter." in notes
 
 
 @pytest.mark.parametrize(
