@@ -19,7 +19,7 @@ from classify.data.readers import read_known
 from classify.data.readers.known import origin
 from classify.data.readers.parts import NAMES
 from classify.data.readers.table import read_csv
-from classify.data.readers.workspace import test_part
+from classify.data.readers.workspace import held_back, test_part
 from curate.errors import UserError
 from curate.paths import path_from_text, path_to_text
 from curate.workspace import Workspace
@@ -142,6 +142,7 @@ class LabelledPictures:
             found = cls._of_source(source, classes, mapping)
         else:
             found = cls._of_folders(root, classes, mapping)
+            found.said += _held_back_beside(root)
         strays = sorted(set(mapping or {}) - set(found.folders) - set(found.empty))
         if strays:
             found.said.append(f"The map names what there is no {found.noun} of: {listed(strays)}.")
@@ -249,6 +250,18 @@ def _known(root: Path) -> Source | None:
     if workspace is not None and workspace.path == root.absolute():
         return test_part(workspace)
     return read_known(root, "test")
+
+
+def _held_back_beside(root: Path) -> list[str]:
+    """That a workspace beside the folder `root` holds back a test part, where it does."""
+    workspace = Workspace.find(root)
+    count = held_back(workspace) if workspace is not None else 0
+    if workspace is None or not count:
+        return []
+    return [
+        f"All of {root} is judged, what was trained on too. curate held back {counted(count, 'picture', 'pictures')} "
+        f"for testing: to judge on that give {workspace.path} instead of the folder."
+    ]
 
 
 def _class_folders(root: Path) -> tuple[dict[str, Path], int, int]:

@@ -112,6 +112,9 @@ def read_table(data: bytes) -> list[ReadFile]:
         raise ValueError(str(error)) from error
     if not rows or tuple(rows[0]) != _COLUMNS:
         raise ValueError(f"the first line is not {','.join(_COLUMNS)}")
+    for number, row in enumerate(rows[1:], 2):
+        if len(row) != len(_COLUMNS):
+            raise ValueError(f"row {number} has {len(row)} columns, not {len(_COLUMNS)}")
     return [ReadFile(path, sha256, int(size), label, part) for path, sha256, size, label, part in rows[1:]]
 
 

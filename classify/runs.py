@@ -36,7 +36,7 @@ def settings_of(run: Path, settings: Settings | None, resume: bool) -> Settings:
                 if theirs[section][key] not in (value, "auto"):
                     raise UserError(
                         f"{run}: was started with {section}.{key} = {value}, not {theirs[section][key]}.",
-                        "Resume without other settings, or start a new run with another --out.",
+                        "Resume with all the settings that it was started with, or with none; or start a new run with another --out.",
                     )
     return own
 

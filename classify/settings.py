@@ -49,7 +49,9 @@ class DataSettings:
         high=1024,
         zero=True,
     )
-    fit: str = _key("pad", "how a picture becomes square", choices=("pad", "crop", "stretch"))
+    fit: str = _key(
+        "pad", "how a picture becomes square: pad, crop or stretch", choices=("pad", "crop", "stretch")
+    )
     background: tuple[int, ...] = _key(
         WHITE, "colour of borders and behind transparency, 0..255", low=0, high=255
     )
@@ -169,7 +171,7 @@ class OptimizerSettings:
     warmup: float = _key(0.05, "share of the budget in which the rate rises from 0", low=0, high=0.9)
     decay: str = _key(
         "cosine",
-        "shape of the fall, see classify.schedule.DECAYS",
+        "shape of the fall: cosine, linear, polynomial, exponential, step, trapezoid or constant",
         choices=("cosine", "linear", "polynomial", "exponential", "step", "trapezoid", "constant"),
     )
     focal: float = _key(
@@ -337,10 +339,20 @@ def read_settings(path: str | Path | None = None, overrides: Sequence[str] = ())
         if not separator or not dot:
             raise UserError(
                 f"--set {text}: is not of the form section.key=value.",
-                "For example --set training.minutes=5.",
+                _whole_name(name.strip()),
             )
         settings = settings.replaced({section: {key: _value(value.strip())}}, f"--set {text}")
     return settings
+
+
+def _whole_name(key: str) -> str:
+    """What to write for a key without its section."""
+    named = [
+        f"{section.name}.{key}"
+        for section in dataclasses.fields(Settings)
+        if key in getattr(Settings(), section.name).__dataclass_fields__
+    ]
+    return f"Did you mean {' or '.join(named)}?" if named else "For example --set training.minutes=5."
 
 
 def _value(text: str) -> Any:

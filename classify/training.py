@@ -56,7 +56,8 @@ _SAMPLE_PIXELS = _SAMPLE * 64**2
 class TrainResult:
     """What a run made: the weights files, and the kept epoch's macro-F1 on the validation part (None without one).
 
-    `seconds` over all sessions, `pictures` seen, `waiting`: share of the steps' time until a batch was ready, 0..1.
+    `highest` is the highest mean of five epochs' macro-F1, `seconds` over all sessions, `pictures` seen, `waiting`: share of
+    the steps' time until a batch was ready, 0..1. `test`: what to judge on, where a test part was held back, else empty.
     """
 
     run: str
@@ -65,10 +66,12 @@ class TrainResult:
     epochs: int
     best_epoch: int
     macro_f1: float | None
+    highest: float | None
     seconds: float
     pictures: int
     waiting: float
     classes: list[str]
+    test: str
 
 
 def train(
@@ -128,7 +131,7 @@ def train(
             )
         for note in data.notes:
             say(note)
-        one = _Run(run, settings, begin, data, device, group, start, say, session)
+        one = _Run(run, settings, begin, data, device, group, start, say, session, found.test)
         if group.first:
             on_epoch = stack.enter_context(scalars(run, settings, one.state.epoch, on_epoch))
         return one.train(on_epoch)
@@ -148,7 +151,9 @@ class _Run:
         start: float,
         say: Callable[[str], None],
         session: provenance.Session,
+        test: Path | None,
     ) -> None:
+        self.test = test
         self.folder = folder
         self.session = session
         self.preprocessing = begin.preprocessing
@@ -264,6 +269,10 @@ class _Run:
             if self.group.first:
                 self._judge(epoch)
             on_epoch(epoch)
+            if self.state.finished and epoch.used < 1:
+                self.say(
+                    f"Stopped: {self.settings.training.patience} epochs without a better macro-F1 (training.patience)."
+                )
             self.state.finished = bool(*self.group.agree(self.state.finished))
             if self.group.first and (self.state.finished or time.monotonic() - self.saved > _SAVE_SECONDS):
                 self._save()
@@ -275,10 +284,12 @@ class _Run:
             epochs=self.state.epoch,
             best_epoch=self.state.best_epoch,
             macro_f1=None if math.isnan(score) else score,
+            highest=None if math.isnan(score) else self.state.highest,
             seconds=self.elapsed,
             pictures=self.state.step * self.settings.training.batch_size,
             waiting=waited(self.state.history),
             classes=self.data.classes,
+            test=str(self.test or ""),
         )
 
     def _epoch(self) -> Epoch:

@@ -94,6 +94,7 @@ def prepare(settings: Settings, run: Path) -> Start:
     family = models.family_of(name)
     if chosen not in ("", "pretrained") and _is_ours(Path(chosen)):
         return _go_on(settings, Path(chosen))
+    models.check_name(name)
     look = family.look() if family else None
     preprocessing = _preprocessing(settings, look)
     options = _options(settings, family, preprocessing.size)

@@ -290,9 +290,8 @@ class _Verifier:
             what = "no connection" if key == "network" else "none but the run's own"
             yield Check(name, BAD, _some(found)) if found else Check(name, GOOD, f"{what} seen in training")
         resumed = [str(session.get("after_epoch")) for session in sessions if session.get("after_epoch")]
-        told = (
-            f"resumed after epoch {', '.join(resumed)}" if resumed else "one, from the first step to the last"
-        )
+        told = f"resumed after epoch {', '.join(resumed)}" if resumed else "one, from the first step on"
+        told += "" if isinstance(self.record.get("finish"), dict) else "; the run has not ended"
         yield Check("sessions", NOTE, told)
 
     def _retrained(self, on_epoch: Callable[[Epoch], None]) -> Check:

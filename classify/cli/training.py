@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -62,14 +63,14 @@ def train_command(
     if result.macro_f1 is not None:
         terminal.say(
             f"Kept: epoch {result.best_epoch} of {result.epochs}, macro-F1 {result.macro_f1:.3f} on the validation part: "
-            "the latest within one standard error of the highest."
+            f"the latest within one standard error of the highest, {result.highest:.3f} (means of five epochs)."
         )
     terminal.say(
         f"Saw {result.pictures:,} pictures in {result.seconds / 60:.1f} minutes; {result.waiting:.0%} of the steps' time "
         "went to choosing and augmenting them."
     )
     terminal.say(f"Weights: {result.best}")
-    terminal.say(f"Next: classify evaluate TEST {result.best}")
+    terminal.say(f"Next: classify evaluate {shlex.quote(result.test) or 'TEST'} {shlex.quote(result.best)}")
 
 
 @shared

@@ -284,12 +284,12 @@ def _class_notes(labels: Sequence[str], held: NDArray[np.bool_], classes: Sequen
         )
     if single:
         notes.append(
-            f"Only one picture to learn from: {', '.join(single)}. Add pictures, or take the class out: of one nothing is "
-            "learnt but that picture."
+            f"Classes with one picture to learn from: {', '.join(single)}. Add pictures, or take them out: of one nothing "
+            "is learnt but that picture."
         )
     blind = [name for name in classes if not outside[name]]
     if blind:
-        notes.append(f"No picture for validation, so macro-F1 leaves them out: {', '.join(blind)}.")
+        notes.append(f"Without a picture for validation, so macro-F1 leaves them out: {', '.join(blind)}.")
     unknown = sorted(set(outside) - set(classes))
     if unknown:
         notes.append(f"Only in validation, so left out: {', '.join(unknown)}.")

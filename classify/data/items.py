@@ -83,7 +83,8 @@ class Source:
     `curate.paths.path_to_text`), or a place such as `t10k-images[17]`; `labels` are their classes; `items` the
     pictures. `splits` says train or val for each where the set decides, else it is None. `weights` (float32) and
     `copies` (int32) are the balance of a curate workspace; None where there is none. `notes` are sentences for the
-    user. The last `extra` pictures are for training only, whatever the split.
+    user. The last `extra` pictures are for training only, whatever the split. `test` is what `evaluate` takes to judge
+    on a test part that was held back, where that is known.
     """
 
     root: Path
@@ -96,6 +97,7 @@ class Source:
     copies: NDArray[np.int32] | None = None
     notes: list[str] = field(default_factory=list)
     extra: int = 0
+    test: Path | None = None
 
 
 def check_classes(name: str, labels: Sequence[str]) -> None:

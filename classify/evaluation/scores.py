@@ -12,7 +12,7 @@ import numpy as np
 
 from classify.calibration import calibrated, reliability
 from classify.evaluation.intervals import LEVEL, RESAMPLES, intervals
-from classify.matching import listed
+from classify.matching import counted, listed
 from classify.prediction import PROBABILITY
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 TOP = 5
 """k of the top-k accuracy, given where there are more classes than that."""
+
+_FEW = 3
+"""Test pictures of a class below which no interval has been tried (docs/evaluation.md)."""
 
 PAIRS = 20
 """Most confused pairs of classes that are listed."""
@@ -185,8 +188,14 @@ def summary(scores: Mapping[str, Any], classes: Sequence[str]) -> list[str]:
 
 
 def remarks(scores: Mapping[str, Any], classes: Sequence[str]) -> list[str]:
-    """Sentences on classes without pictures, and on what is confused."""
+    """Sentences on classes with hardly a picture or none, and on what is confused."""
     lines = []
+    few = sorted(name for name, row in scores["per_class"].items() if row["support"] < _FEW)
+    if few and "intervals" in scores:
+        lines.append(
+            f"{counted(len(few), 'class has', 'classes have')} fewer than {_FEW} test pictures: {listed(few)}. "
+            "Do not rely on the intervals."
+        )
     absent = sorted(set(classes) - set(scores["per_class"]))
     if absent:
         lines.append(

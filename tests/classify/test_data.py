@@ -119,7 +119,14 @@ def test_a_workspace_is_judged_on_its_test_part(tmp_path):
     found = LabelledPictures.open(workspace.path, ["a", "b"])
     assert (found.paths, found.folders) == (["b/2.png"], ["b"])
     assert found.items == [str(root / "b" / "2.png")]
-    assert len(LabelledPictures.open(root, ["a", "b"]).paths) == 8, "the folder itself is taken whole"
+    whole = LabelledPictures.open(root, ["a", "b"])
+    assert len(whole.paths) == 8, "the folder itself is taken whole"
+    assert any(
+        f"held back 1 picture for testing: to judge on that give {workspace.path}" in note
+        for note in whole.said
+    )
+    assert find_source(root).test == workspace.path
+    assert find_source(root, raw=True).test is None
 
 
 def test_a_workspace_without_a_test_part_cannot_be_judged_on(tmp_path):
@@ -127,6 +134,8 @@ def test_a_workspace_without_a_test_part_cannot_be_judged_on(tmp_path):
     with pytest.raises(UserError, match="its split has no test part") as caught:
         LabelledPictures.open(workspace.path, ["a", "b"])
     assert "curate split" in caught.value.remedy
+    assert not LabelledPictures.open(tmp_path / "set", ["a", "b"]).said
+    assert find_source(tmp_path / "set").test is None
 
 
 def test_raw_ignores_the_workspace(tmp_path):
@@ -284,8 +293,8 @@ def test_a_class_of_one_picture_is_trained_on_and_said(tmp_path):
     data = read_dataset(find_source(root), SIXTEEN, workers=1)
     assert data.classes == ["a", "b"]
     assert (data.train.labels == 1).sum() == 1
-    assert any(note.startswith("Only one picture to learn from: b. Add") for note in data.notes)
-    assert "No picture for validation, so macro-F1 leaves them out: b." in data.notes
+    assert any(note.startswith("Classes with one picture to learn from: b. Add") for note in data.notes)
+    assert "Without a picture for validation, so macro-F1 leaves them out: b." in data.notes
 
 
 def test_the_fingerprint_follows_content_not_names(tmp_path):

@@ -15,6 +15,7 @@ from sklearn import metrics as sklearn_metrics
 
 from classify import models, weights
 from classify.evaluation import classification_report, confusion, evaluate, measure, summary, uncertainty
+from classify.evaluation.scores import remarks
 from classify.exporting.records import read_records
 from classify.matching import match_classes
 from curate.errors import UserError
@@ -102,6 +103,14 @@ def by_hand(pairs, classes):
     for name in classes:
         table[f"p:{name}"] = (table["prediction"] == name).astype(np.float32)
     return table
+
+
+def test_classes_too_small_for_an_interval_are_named():
+    per_class = {name: {"support": count} for name, count in (("a", 2), ("b", 3), ("c", 1))}
+    scores = {"per_class": per_class, "most_confused": [], "intervals": {}}
+    assert remarks(scores, list("abc")) == [
+        "2 classes have fewer than 3 test pictures: a, c. Do not rely on the intervals."
+    ]
 
 
 def test_ten_rows_by_hand():

@@ -93,6 +93,17 @@ def test_an_optimiser_gets_its_usual_rate_and_decay_unless_told():
     assert (told.name, told.lr, told.weight_decay) == ("muon", 0.3, 0)
 
 
+def test_a_key_without_its_section_gets_it():
+    for text, remedy in (
+        ("lr=0.1", "Did you mean optimizer.lr?"),
+        ("name=sgd", "Did you mean model.name or optimizer.name?"),
+        ("xyz=1", "For example --set training.minutes=5."),
+    ):
+        with pytest.raises(UserError, match=r"is not of the form section\.key=value") as caught:
+            read_settings(None, [text])
+        assert caught.value.remedy == remedy
+
+
 def test_extra_folders_are_a_list_of_texts():
     assert read_settings(None, ["data.extra=more"]).data.extra == ("more",)
     found = read_settings(None, ['data.extra=["a b", "c"]'])

@@ -208,7 +208,11 @@ def test_a_budget_too_small_still_makes_weights(shapes, tmp_path):
 
 def test_patience_ends_the_run_early(shapes, tmp_path):
     settings = tiny("training.epochs=30", "training.patience=2", "optimizer.lr=1e-7")
-    assert train(shapes, tmp_path / "run", settings, workers=1).epochs < 30
+    said: list[str] = []
+    result = train(shapes, tmp_path / "run", settings, workers=1, say=said.append)
+    assert result.epochs < 30
+    assert result.highest is not None
+    assert said[-1] == "Stopped: 2 epochs without a better macro-F1 (training.patience)."
 
 
 def test_epochs_of_smaller_pictures_count_neither_for_best_nor_for_patience():

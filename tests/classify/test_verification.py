@@ -182,6 +182,9 @@ def test_a_list_of_files_that_changed_is_found(copied):
     for other in ("other,columns\n", text + '"' + "x" * 140_000):
         (run / "files.csv").write_text(other)
         assert "cannot be read" in details(verify(run, pictures, workers=1))["list of files"]
+    (run / "files.csv").write_text(text + "x\n")
+    told = details(verify(run, pictures, workers=1))["list of files"]
+    assert "has 1 columns, not 5" in told
 
 
 def test_other_versions_leave_the_first_weights_open(copied):

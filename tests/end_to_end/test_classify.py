@@ -25,6 +25,7 @@ def trained(demo_small, curated, tmp_path_factory) -> tuple[Path, Path]:
     assert done.returncode == 0, done.stderr
     assert "curated set" in done.stdout
     assert "macro-F1" in done.stdout
+    assert f"Next: classify evaluate {curated.workspace} {place / 'run'}/best.safetensors" in done.stdout
     return demo_small, place / "run"
 
 

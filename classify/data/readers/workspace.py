@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 def test_part(workspace: Workspace) -> Source:
     """The pictures that the workspace's split holds back for testing. Raises UserError where there are none."""
-    frame = workspace.read("splits")
-    held = frame[(frame["split"] == "test") & (frame["label"] != "")].sort_values("path")
+    held = _held_back(workspace)
     if not len(held):
         raise UserError(
             f"{workspace.path}: its split has no test part, so there is nothing to judge on.",
@@ -31,6 +30,16 @@ def test_part(workspace: Workspace) -> Source:
     return Source(
         workspace.root, "workspace", list(held["path"]), list(held["label"]), _places(workspace, held["path"])
     )
+
+
+def held_back(workspace: Workspace) -> int:
+    """The number of pictures that the workspace's split holds back for testing; 0 where there is no split."""
+    return len(_held_back(workspace)) if workspace.has("splits") else 0
+
+
+def _held_back(workspace: Workspace) -> pd.DataFrame:
+    frame = workspace.read("splits")
+    return frame[(frame["split"] == "test") & (frame["label"] != "")].sort_values("path")
 
 
 def from_workspace(workspace: Workspace) -> Source:
@@ -83,6 +92,7 @@ def from_workspace(workspace: Workspace) -> Source:
         weights,
         copies,
         notes,
+        test=workspace.path if held_back(workspace) else None,
     )
 
 
