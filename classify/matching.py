@@ -255,7 +255,10 @@ def _known(root: Path) -> Source | None:
 def _held_back_beside(root: Path) -> list[str]:
     """That a workspace beside the folder `root` holds back a test part, where it does."""
     workspace = Workspace.find(root)
-    count = held_back(workspace) if workspace is not None else 0
+    try:
+        count = held_back(workspace) if workspace is not None else 0
+    except (UserError, ValueError, KeyError, OSError):
+        count = 0  # a hint: a damaged table, or one of another version, must not keep anybody from judging
     if workspace is None or not count:
         return []
     return [

@@ -347,11 +347,7 @@ def read_settings(path: str | Path | None = None, overrides: Sequence[str] = ())
 
 def _whole_name(key: str) -> str:
     """What to write for a key without its section."""
-    named = [
-        f"{section.name}.{key}"
-        for section in dataclasses.fields(Settings)
-        if key in getattr(Settings(), section.name).__dataclass_fields__
-    ]
+    named = [f"{section}.{key}" for section, keys in Settings().to_dict().items() if key in keys]
     return f"Did you mean {' or '.join(named)}?" if named else "For example --set training.minutes=5."
 
 

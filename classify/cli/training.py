@@ -70,7 +70,7 @@ def train_command(
         "went to choosing and augmenting them."
     )
     terminal.say(f"Weights: {result.best}")
-    terminal.say(f"Next: classify evaluate {shlex.quote(result.test) or 'TEST'} {shlex.quote(result.best)}")
+    terminal.say(f"Next: classify evaluate {shlex.quote(result.test or 'TEST')} {shlex.quote(result.best)}")
 
 
 @shared

@@ -138,6 +138,14 @@ def test_a_workspace_without_a_test_part_cannot_be_judged_on(tmp_path):
     assert find_source(tmp_path / "set").test is None
 
 
+def test_a_damaged_split_beside_it_keeps_nobody_from_judging_a_folder(tmp_path):
+    root, workspace = curated(tmp_path, SPLITS)
+    (workspace.path / "splits.parquet").write_bytes(b"words")
+    whole = LabelledPictures.open(root, ["a", "b"])
+    assert len(whole.paths) == 8
+    assert not whole.said
+
+
 def test_raw_ignores_the_workspace(tmp_path):
     root, workspace = curated(tmp_path, SPLITS)
     for place in (root, workspace.path):

@@ -259,6 +259,14 @@ def test_what_training_reaches_for_is_recorded(honest, tmp_path):
     assert str(foreign) in details(result)["weight files"]
 
 
+def test_a_run_that_has_not_ended_is_told(copied):
+    pictures, run = copied
+    edit(run, finish=None)
+    found = details(verify(run, pictures, workers=1))
+    assert found["sessions"] == "one, from the first step on; the run has not ended"
+    assert "--resume ends it" in found["best.safetensors"]
+
+
 def test_a_resumed_run_has_a_session_each(honest, tmp_path):
     from classify import training
 

@@ -29,6 +29,12 @@ def trained(demo_small, curated, tmp_path_factory) -> tuple[Path, Path]:
     return demo_small, place / "run"
 
 
+def test_without_a_part_that_was_held_back_a_test_folder_is_asked_for(demo_small, tmp_path):
+    done = run("classify", "train", demo_small / "test", "--out", tmp_path / "my run", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert f"Next: classify evaluate TEST '{tmp_path / 'my run'}/best.safetensors'" in done.stdout
+
+
 def test_the_printed_report_is_scikit_learns(trained, tmp_path):
     demo, folder = trained
     done = run("classify", "evaluate", demo / "test", folder / "best.safetensors", "--out", tmp_path / "out")
