@@ -25,7 +25,7 @@ from classify.data.dataset import Seen
 from classify.data.items import Item
 from classify.data.prints import resolved
 from classify.evaluation.leaks import Leaks, find_leaks
-from classify.matching import LabelledPictures
+from classify.labelled import LabelledPictures
 from classify.weights import Classifier
 from curate.images import open_image, read_bytes, to_rgb
 

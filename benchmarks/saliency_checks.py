@@ -17,7 +17,7 @@ from hardware import hardware
 from numpy.typing import NDArray
 
 from classify import weights
-from classify.matching import LabelledPictures
+from classify.labelled import LabelledPictures
 from classify.prediction import default_device, read_picture
 from classify.saliency import find_layer
 from classify.saliency_checks import FRACTIONS, NETWORKS, Figure, sanity

@@ -12,7 +12,6 @@ import numpy as np
 
 from classify.data.items import Item
 from classify.evaluation.originals import originals
-from classify.matching import counted
 from classify.outputs import DrawGroups, output_folder, write_all
 from classify.prediction import PROBABILITY, default_device, probability_columns, read_picture
 from classify.weights import Classifier, Preprocessing
@@ -20,6 +19,7 @@ from curate.engine import Progress, silent
 from curate.errors import UserError
 from curate.images import Unreadable
 from curate.paths import path_from_text
+from curate.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,13 +14,14 @@ import numpy as np
 
 from classify.answers import picture_files
 from classify.data.readers.table import read_csv
-from classify.matching import counted, listed, match_classes
+from classify.matching import match_classes
 from classify.outputs import output_folder, write_all
 from classify.prediction import PROBABILITY, default_device, predict_paths, read_picture
 from classify.saliency import find_layer, saliency
 from curate.engine import Progress, silent
 from curate.errors import UserError
 from curate.paths import path_from_text, path_to_text
+from curate.words import counted, listed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,7 +19,6 @@ from classify.data.items import Source, check_classes
 from classify.data.sources import find_source
 from classify.data.splitting import groups
 from classify.folds import by_embeddings, by_training, embedded, folds_of
-from classify.matching import counted, listed
 from classify.outputs import DrawGroups, output_folder, write_all
 from classify.settings import Settings
 from classify.suspects import Judged, LabelErrors, as_files, rank
@@ -27,6 +26,7 @@ from classify.weights import Preprocessing
 from curate.engine import Progress, silent
 from curate.errors import UserError
 from curate.verdicts import labels_said, read_verdicts
+from curate.words import counted, listed
 from curate.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classify.confident_learning import Findings
-from classify.matching import counted
 from classify.outputs import DrawGroups
 from classify.prediction import PROBABILITY
 from curate.paths import path_to_text
+from curate.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,8 +24,8 @@ from classify.ablation.arms import (
     Arm,
 )
 from classify.ablation.resampling import joined, resampled_macro_f1
-from classify.matching import counted
 from classify.sweep_results import Difference, markdown_table, paired
+from curate.words import counted
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,7 +24,7 @@ from classify.cells import Cell, Data
 from classify.data.cache import read_pictures
 from classify.data.sources import find_source
 from classify.data.splitting import copies_of, groups
-from classify.matching import LabelledPictures, counted
+from classify.labelled import LabelledPictures
 from classify.plan import Combination
 from classify.runs import held
 from classify.settings import Settings, TrainingSettings
@@ -32,6 +32,7 @@ from classify.weights import Preprocessing, write_whole
 from curate.engine import Progress, silent
 from curate.errors import UserError
 from curate.paths import path_from_text, path_to_text
+from curate.words import counted
 from curate.workspace import Workspace
 
 if TYPE_CHECKING:

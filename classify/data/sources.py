@@ -12,8 +12,9 @@ from classify.data.readers.folders import from_folders
 from classify.data.readers.known import origin
 from classify.data.readers.listing import names_in
 from classify.data.readers.workspace import from_workspace
-from classify.matching import listed, match_classes
+from classify.matching import match_classes
 from curate.errors import UserError
+from curate.words import listed
 from curate.workspace import Workspace
 
 _ARCHIVES = frozenset((".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"))

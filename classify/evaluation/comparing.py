@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from classify.evaluation.comparison import compare_predictions, flips, pair
 from classify.evaluation.intervals import LEVEL
 from classify.evaluation.originals import originals
-from classify.matching import counted, listed
 from classify.outputs import output_folder, write_all
 from classify.prediction import PROBABILITY, probability_columns, read_picture
 from classify.weights import Preprocessing
 from curate.errors import UserError
 from curate.images import Unreadable
 from curate.paths import path_from_text, path_to_text
+from curate.words import counted, listed
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from classify.evaluation.intervals import LEVEL, group_weights
-from classify.matching import counted, listed
 from classify.prediction import PROBABILITY
 from curate.errors import Refused, UserError
+from curate.words import counted, listed
 
 if TYPE_CHECKING:
     import pandas as pd

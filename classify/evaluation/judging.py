@@ -14,13 +14,15 @@ import numpy as np
 from classify.data.items import decode
 from classify.evaluation.leaks import Leaks, find_leaks
 from classify.evaluation.scores import classification_report, measure, remarks, summary, uncertainty
-from classify.matching import LabelledPictures, counted, listed, read_mapping
+from classify.labelled import LabelledPictures
+from classify.matching import read_mapping
 from classify.outputs import output_folder, write_all
 from classify.prediction import PROBABILITY, default_device, predict
 from classify.provenance import file_digest
 from curate.engine import Progress, silent
 from curate.errors import UserError
 from curate.paths import path_to_text
+from curate.words import counted, listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,10 +120,23 @@ def evaluate(
             said = [*found.notes(), *remarks(metrics, classifier.classes)]
             html = page(metrics, predictions, files["confusion_matrix.png"], read, said)
             files = {"evaluation.html": html.encode("utf-8", "backslashreplace"), **files}
+        replaced = _other_there(place, metrics)
         write_all(place, files)
     if say is not None:
-        say(f"\nWritten to {place}: {', '.join(files)}.")
+        say(f"\nWritten to {place}: {', '.join(files)}.{replaced}")
     return Evaluation(predictions, metrics, report, files["report.txt"].decode(), place)
+
+
+def _other_there(place: Path, metrics: Mapping[str, Any]) -> str:
+    """A sentence where `place` holds what other pictures or weights came to, which is about to be replaced."""
+    try:
+        before = json.loads((place / "metrics.json").read_text(encoding="utf-8"))
+        other = any(before[name] != metrics[name] for name in ("folder", "weights_sha256"))
+    except (OSError, ValueError, KeyError, TypeError):  # nothing there, or nothing of ours
+        return ""
+    if not other:
+        return ""
+    return f"\nThey replace the evaluation of {before['folder']} that was there; --out DIR keeps the next one apart."
 
 
 def _predict(

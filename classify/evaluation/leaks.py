@@ -13,9 +13,9 @@ import numpy as np
 from classify import fingerprints
 from classify.data.prints import MOST, read_prints
 from classify.evaluation.scores import measure
-from classify.matching import counted, listed
 from curate.engine import Progress, silent
 from curate.lookalikes import KINDS, compare
+from curate.words import counted, listed
 
 if TYPE_CHECKING:
     import pandas as pd

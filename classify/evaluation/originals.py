@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from classify.data.items import Item
-from classify.matching import LabelledPictures
+from classify.labelled import LabelledPictures
 from curate.errors import UserError
 from curate.paths import path_from_text
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from classify.calibration import calibrated, reliability
 from classify.evaluation.intervals import LEVEL, RESAMPLES, intervals
-from classify.matching import counted, listed
 from classify.prediction import PROBABILITY
+from curate.words import counted, listed
 
 if TYPE_CHECKING:
     import pandas as pd

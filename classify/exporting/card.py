@@ -13,7 +13,7 @@ from typing import Any
 
 from classify.exporting.limits import limits, plain
 from classify.exporting.records import Records, read_records
-from classify.matching import counted
+from curate.words import counted
 
 CARD = "MODEL_CARD.md"
 """Name of the card's file."""

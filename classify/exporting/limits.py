@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from classify.exporting.records import Records
-from classify.matching import counted
+from curate.words import counted
 
 FEW = 50
 """A class with fewer training pictures than this is named."""

@@ -45,8 +45,8 @@ def run_command(session: Session) -> None:
     Only what is stale is done. Nothing in DIR is touched.
     """
     from curate.display import plan_rows, problem_lines
+    from curate.parts import first_part
     from curate.pipeline import STAGES
-    from curate.stages.checks.classes import first_part
 
     with session.open() as workspace:
         session.update(workspace, list(STAGES))

@@ -10,7 +10,7 @@ from classify.data.dataset import read_dataset
 from classify.data.sampling import draw_epoch
 from classify.data.sources import find_source
 from classify.data.splitting import groups, hold_out
-from classify.matching import LabelledPictures
+from classify.labelled import LabelledPictures
 from classify.settings import AugmentationSettings
 from classify.weights import Preprocessing
 from curate.errors import UserError

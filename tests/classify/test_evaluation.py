@@ -220,6 +220,19 @@ def answers(evaluation):
     return dict(zip(evaluation.predictions["path"], evaluation.predictions["prediction"], strict=True))
 
 
+def test_what_is_replaced_is_said(folder, full_folder, weights_file, tmp_path):
+    def last_line(pictures):
+        said = []
+        evaluate(pictures, weights_file, out=tmp_path, leaks=False, say=said.append)
+        return said[-1].splitlines()[-1]
+
+    assert last_line(full_folder).startswith("Written to")
+    assert last_line(full_folder).startswith("Written to")
+    assert str(full_folder) in last_line(folder)
+    (tmp_path / "metrics.json").write_text("[]")
+    assert last_line(full_folder).startswith("Written to")
+
+
 def test_everything_is_written_and_can_be_read_back(full_folder, weights_file, tmp_path):
     said = []
     result = evaluate(

@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from classify.data.items import Source
-from classify.data.readers.parts import NAMES, Rows, joined, only_parts
+from classify.data.readers.parts import Rows, joined
 from curate.errors import UserError
+from curate.parts import only_parts, part_of
 from curate.paths import path_from_text, path_to_text
 
 
@@ -50,7 +51,7 @@ def _from_parts(root: Path, folders: list[str]) -> Source:
     """
     parts: dict[str, list[str]] = {}
     for name in folders:
-        parts.setdefault(NAMES.get(name.lower(), ""), []).append(name)
+        parts.setdefault(part_of(name), []).append(name)
     inner = parts.get("train", folders)[0]
     if [len(parts.get(part, [])) for part in ("train", "val")] != [1, 1] or "" in parts:
         raise UserError(

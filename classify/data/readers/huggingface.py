@@ -14,9 +14,10 @@ from typing import Any
 from classify.data.items import Source
 from classify.data.readers.columns import has_images
 from classify.data.readers.listing import names_in
-from classify.data.readers.parts import NAMES, Purpose, Rows, chosen, joined
+from classify.data.readers.parts import Purpose, Rows, chosen, joined
 from classify.data.readers.rows import ParquetFile, RowFile, StreamFile, add_rows, open_rows
 from curate.errors import UserError
+from curate.parts import part_of
 
 _PART = re.compile(r"[-_.]|\Z")
 
@@ -104,7 +105,7 @@ def _parquet_files(place: Path) -> list[Path]:
     here = names_in(place)
     if files := _with_ending(place, here):
         return files
-    inner = [place / name for name in sorted(here) if name == "data" or name.lower() in NAMES]
+    inner = [place / name for name in sorted(here) if name == "data" or part_of(name)]
     return [file for folder in inner for file in _with_ending(folder, names_in(folder))]
 
 
@@ -125,17 +126,15 @@ def _holds_images(file: Path) -> bool | None:
 
 def _other_folders(place: Path) -> bool:
     """Whether there are folders that might be classes."""
-    return any(
-        (place / name).is_dir() for name in names_in(place) if name != "data" and name.lower() not in NAMES
-    )
+    return any((place / name).is_dir() for name in names_in(place) if name != "data" and not part_of(name))
 
 
 def _part_of(file: Path, place: Path) -> str:
     """The part as the file's name or its folder's says it; "" where neither does."""
     name = _PART.split(file.name, maxsplit=1)[0]
-    if name.lower() in NAMES:
+    if part_of(name):
         return name
-    return file.parent.name if file.parent != place and file.parent.name.lower() in NAMES else ""
+    return file.parent.name if file.parent != place and part_of(file.parent.name) else ""
 
 
 # Both ----------------------------------------------------------------------------------------------------
@@ -154,7 +153,7 @@ def _source(
     classes: list[str] | None = None
     missing = 0
     for own, paths in files.items():
-        rows = parts.get(NAMES.get(own.lower(), ""))
+        rows = parts.get(part_of(own))
         for path in paths if rows is not None else ():
             file = open_rows(path, opened)
             if classes is not None and file.columns.classes != classes:
@@ -171,8 +170,8 @@ def _source(
 
 def _parts(own: list[str], purpose: Purpose, place: Path) -> tuple[list[str], list[str]]:
     """Which parts are read ("": all there is), from a set's own names of them, and a sentence on those of other names."""
-    known = {NAMES[name.lower()] for name in own if name.lower() in NAMES}
-    others = [name for name in own if name and name.lower() not in NAMES]
+    known = set(filter(None, map(part_of, own)))
+    others = [name for name in own if name and not part_of(name)]
     if others and not known:
         raise UserError(
             f"{place}: its parts are {', '.join(others)}: none of them is a training, validation or test part.",

@@ -1,4 +1,4 @@
-"""Training, validation and test part: how data sets call them, and which of them is read for what."""
+"""Training, validation and test part: which of them is read for what, and all as one."""
 
 from __future__ import annotations
 
@@ -12,19 +12,6 @@ from curate.errors import UserError
 
 Purpose = Literal["train", "test"]
 """What a set is read for: to learn from its training and validation part, or to be judged on its test part."""
-
-NAMES = {
-    "train": "train", "training": "train",
-    "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
-"""Usual names of parts, lower case, and the part that each means."""
-
-
-def only_parts(folders: Collection[str]) -> bool:
-    """Whether folders of these names are training and other parts, rather than classes."""
-    return {name.lower() for name in folders} <= set(NAMES)
-
 
 _WORDS = {"train": "training", "val": "validation", "test": "test"}
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from classify.data.items import Source
-from classify.data.readers.parts import NAMES, Purpose, Rows, chosen, joined
+from classify.data.readers.parts import Purpose, Rows, chosen, joined
 from curate.errors import UserError
+from curate.parts import part_of
 
 _FORM = (
     "Write a first line `path,label` or `path,label,split`, then one picture a line: `cats/1.png,cat,train`."
@@ -20,7 +21,7 @@ _FORM = (
 def read_csv(place: Path, purpose: Purpose, folder: Path | None = None) -> Source | None:
     """Pictures that a CSV file names; paths are relative to `folder`, by default its own, or absolute.
 
-    Values of `split` are the usual names of parts (`parts.NAMES`). Raises UserError for anything that is unclear, with
+    Values of `split` are the usual names of parts (`curate.parts.part_of`). Raises UserError for anything that is unclear, with
     the line's number.
     """
     if place.suffix.lower() != ".csv" or not place.is_file():
@@ -100,9 +101,9 @@ def _part(split: str | None, where: str) -> str:
     """The part that a value of `split` means; "" where there is no such column."""
     if split is None:
         return ""
-    if split.lower() in NAMES:
-        return NAMES[split.lower()]
-    close = difflib.get_close_matches(split.lower(), list(NAMES), 1)
+    if found := part_of(split):
+        return found
+    close = difflib.get_close_matches(split.lower(), ("train", "val", "test"), 1)
     raise UserError(
         f"{where}: '{split}' is no split.",
         (f"Did you mean '{close[0]}'? " if close else "") + "It is train, val or test.",

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from classify.data.items import Item, Source, check_classes
-from classify.data.readers.parts import NAMES, only_parts
 from curate.errors import UserError
+from curate.parts import first_part
 from curate.paths import path_from_text
 from curate.workspace import Workspace
 
@@ -61,10 +61,8 @@ def from_workspace(workspace: Workspace) -> Source:
             f"Look at `curate status {workspace.root}`; --set data.raw=true trains on the folder as it is.",
         )
     folders = sorted(train["label"].unique())
-    if only_parts(folders):
-        inner = workspace.root / next(
-            (name for name in folders if NAMES[name.lower()] == "train"), folders[0]
-        )
+    if part := first_part(folders):
+        inner = workspace.root / part
         raise UserError(
             f"{workspace.root}: its folders are parts ({', '.join(folders)}), not classes.",
             f"Curate the training part and train on that: `curate run {inner}`.",

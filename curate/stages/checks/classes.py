@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 
 import pandas as pd
 
-from curate.stages.checks.facts import Facts, Problem, counted, names
-
-_SPLIT_NAMES = re.compile(
-    r"(train(ing)?|val(id(ation)?)?|dev|test(ing)?|eval)([-_ ]?(set|data|images|\d+))?", re.IGNORECASE
-)
+from curate.parts import first_part
+from curate.stages.checks.facts import Facts, Problem
+from curate.words import counted, quoted
 
 
 def check_classes(facts: Facts) -> Iterator[Problem]:
@@ -29,7 +27,7 @@ def check_classes(facts: Facts) -> Iterator[Problem]:
         yield Problem("one_class", "medium", len(facts.files), len(filled), sentence)
     empty = list(counts[counts == 0].index)
     if empty:
-        sentence = f"{counted(len(empty), 'class')} without a single readable picture: {names(empty)}."
+        sentence = f"{counted(len(empty), 'class')} without a single readable picture: {quoted(empty)}."
         examples = facts.files.loc[facts.files["label"].isin(empty), "path"].tolist()
         yield Problem("empty_classes", "high", len(examples), len(empty), sentence, examples)
 
@@ -61,17 +59,10 @@ def check_balance(facts: Facts) -> Iterator[Problem]:
     if len(tiny):
         sentence = (
             f"{counted(len(tiny), 'class')} with fewer than {facts.few} pictures, the smallest with "
-            f"{counts.iloc[0]}: {names(list(tiny.index))}. More pictures are the only cure."
+            f"{counts.iloc[0]}: {quoted(list(tiny.index))}. More pictures are the only cure."
         )
         examples = facts.readable.loc[facts.readable["label"].isin(tiny.index), "path"].tolist()
         yield Problem("tiny_classes", "medium", len(examples), len(tiny), sentence, examples)
-
-
-def first_part(labels: Sequence[str]) -> str:
-    """The training part among top folders that look like parts (else the first of them); empty where one looks like a class."""
-    if not all(_SPLIT_NAMES.fullmatch(label) for label in labels):
-        return ""
-    return next((label for label in labels if label.lower().startswith("train")), next(iter(labels), ""))
 
 
 def check_folders(facts: Facts) -> Iterator[Problem]:
@@ -80,14 +71,14 @@ def check_folders(facts: Facts) -> Iterator[Problem]:
     deep = facts.files[facts.files["path"].str.count("/") > 1]
     if part := first_part(labels):
         sentence = (
-            f"The top folders look like parts, not classes: {names(labels)}. "
+            f"The top folders look like parts, not classes: {quoted(labels)}. "
             f"Give the folder of one part, such as DIR/{part}, or bring the classes to the top."
         )
         yield Problem("split_folders", "high", len(facts.files), len(labels), sentence)
     elif len(deep):
         folders = sorted({path.rsplit("/", 1)[0] for path in deep["path"]})
         sentence = (
-            f"{counted(len(deep), 'file')} in {counted(len(folders), 'folder')} below class folders: {names(folders)}. "
+            f"{counted(len(deep), 'file')} in {counted(len(folders), 'folder')} below class folders: {quoted(folders)}. "
             f"They count for the top folder's class."
         )
         yield Problem("nested_folders", "low", len(deep), len(folders), sentence, deep["path"].tolist())
@@ -104,7 +95,7 @@ def check_labels(facts: Facts) -> Iterator[Problem]:
         alike.setdefault(re.sub(r"[\s_-]+", "", label).casefold(), []).append(label)
     groups = [labels for labels in alike.values() if len(labels) > 1]
     if groups:
-        shown = "; ".join(names(labels) for labels in groups[:3]) + ("; ..." if len(groups) > 3 else "")
+        shown = "; ".join(quoted(labels) for labels in groups[:3]) + ("; ..." if len(groups) > 3 else "")
         sentence = f"{counted(len(groups), 'class')} under several names that differ by case or spacing only: {shown}."
         concerned = facts.files.loc[facts.files["label"].isin(list(chain(*groups))), "path"].tolist()
         yield Problem("similar_labels", "high", len(concerned), len(groups), sentence)
@@ -118,7 +109,7 @@ def check_splits(facts: Facts) -> Iterator[Problem]:
     table = pd.crosstab(used["label"], used["split"])
     thin = sorted(table.index[(table == 0).any(axis=1)])
     if thin:
-        sentence = f"{counted(len(thin), 'class')} missing from a part of the split: {names(thin)}. There nothing can be said of them."
+        sentence = f"{counted(len(thin), 'class')} missing from a part of the split: {quoted(thin)}. There nothing can be said of them."
         yield Problem("thin_splits", "medium", int(used["label"].isin(thin).sum()), len(thin), sentence)
 
 
@@ -131,7 +122,7 @@ def check_emptied(facts: Facts) -> Iterator[Problem]:
     gone = named[~named["label"].isin(kept)]
     labels = sorted(gone["label"].unique())
     if labels:
-        sentence = f"The plan leaves nothing of {counted(len(labels), 'class')}: {names(labels)}."
+        sentence = f"The plan leaves nothing of {counted(len(labels), 'class')}: {quoted(labels)}."
         yield Problem(
             "emptied_classes", "high", len(gone), len(gone) / len(named), sentence, gone["path"].tolist()
         )

@@ -1,4 +1,4 @@
-"""What a check is given and what it yields, and the words that all of them use."""
+"""What a check is given and what it yields."""
 
 from __future__ import annotations
 
@@ -47,19 +47,3 @@ class Facts:
         labels = sorted(label for label in self.files["label"].unique() if label)
         counts = self.readable["label"].value_counts().reindex(labels, fill_value=0)
         return counts.sort_values(kind="stable")
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 picture`, `1,234 pictures`, `2 classes`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}{'es' if noun.endswith('s') else 's'}"
-
-
-def names(names: Sequence[str], most: int = 5) -> str:
-    """Names in quotes, `and 7 more` after the first few."""
-    shown = ", ".join(f"'{name}'" for name in names[:most])
-    return f"{shown} and {len(names) - most:,} more" if len(names) > most else shown
-
-
-def are(number: int) -> str:
-    """The verb that goes with a number."""
-    return "is" if number == 1 else "are"

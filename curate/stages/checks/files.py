@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from curate.images import REASONS
-from curate.stages.checks.facts import Facts, Problem, are, counted
+from curate.stages.checks.facts import Facts, Problem
+from curate.words import are, counted
 
 
 def check_unreadable(facts: Facts) -> Iterator[Problem]:

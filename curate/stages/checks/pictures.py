@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from curate.stages.checks.facts import Facts, Problem, are, counted
+from curate.stages.checks.facts import Facts, Problem
 from curate.stages.outliers import blank, outliers
+from curate.words import are, counted
 
 
 def check_blank(facts: Facts) -> Iterator[Problem]:

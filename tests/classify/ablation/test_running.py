@@ -20,7 +20,7 @@ from classify.ablation import impact
 from classify.ablation.arms import RANDOM
 from classify.cli import app
 from classify.data.sources import find_source
-from classify.matching import LabelledPictures
+from classify.labelled import LabelledPictures
 from classify.settings import read_settings
 from curate.errors import Locked, UserError
 from curate.paths import path_from_text

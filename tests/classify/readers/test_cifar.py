@@ -3,7 +3,7 @@ import pytest
 
 from classify.data.dataset import read_dataset
 from classify.data.sources import find_source
-from classify.matching import LabelledPictures
+from classify.labelled import LabelledPictures
 from classify.weights import Preprocessing
 from curate.errors import UserError
 

@@ -10,7 +10,7 @@ from pyarrow import parquet
 from classify.data.cache import read_pictures
 from classify.data.dataset import read_dataset
 from classify.data.sources import find_source
-from classify.matching import LabelledPictures
+from classify.labelled import LabelledPictures
 from classify.weights import Preprocessing
 from curate.errors import UserError
 

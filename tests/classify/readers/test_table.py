@@ -4,7 +4,7 @@ from PIL import Image
 
 from classify.data.dataset import read_dataset
 from classify.data.sources import find_source
-from classify.matching import LabelledPictures
+from classify.labelled import LabelledPictures
 from classify.weights import Preprocessing
 from curate.errors import UserError
 
