@@ -194,6 +194,7 @@ def _train(folder: Path, job: dict[str, Any]) -> dict[str, Any]:
         "epochs": done.epochs,
         "seconds": done.seconds,
         "pictures": done.pictures,
+        "notes": done.notes,
     }
 
 

@@ -44,7 +44,7 @@ class Epoch:
         """One line for the terminal."""
         return (
             f"epoch {self.epoch:>4}   loss {self.loss:6.3f}   macro-F1 {self.macro_f1:.3f}   {self.seconds:6.1f} s   "
-            f"{self.rate:7.0f} pictures/s   {100 * self.used:3.0f} %   {self.left / 60:5.1f} min left"
+            f"{self.rate:7.0f} pictures/s   {100 * self.used:3.0f} % done, {self.left / 60:5.1f} min left"
         )
 
 

@@ -11,6 +11,7 @@ from classify.data.cache import fits
 from classify.data.prints import resolved
 from classify.settings import Settings, read_settings
 from curate.errors import Locked, UserError
+from curate.words import listed
 
 
 def settings_of(run: Path, settings: Settings | None, resume: bool) -> Settings:
@@ -31,13 +32,17 @@ def settings_of(run: Path, settings: Settings | None, resume: bool) -> Settings:
     own = read_settings(stored)
     if settings is not None and settings != Settings():
         theirs = settings.resolved().to_dict()
-        for section, keys in own.to_dict().items():
-            for key, value in keys.items():
-                if theirs[section][key] not in (value, "auto"):
-                    raise UserError(
-                        f"{run}: was started with {section}.{key} = {value}, not {theirs[section][key]}.",
-                        "Resume with all the settings that it was started with, or with none; or start a new run with another --out.",
-                    )
+        other = [
+            f"{section}.{key} = {value}, not {theirs[section][key]}"
+            for section, keys in own.to_dict().items()
+            for key, value in keys.items()
+            if theirs[section][key] not in (value, "auto")
+        ]
+        if other:
+            raise UserError(
+                f"{run}: was started with {listed(other)}.",
+                "Resume with all the settings that it was started with, or with none; or start a new run with another --out.",
+            )
     return own
 
 

@@ -1,81 +1,62 @@
 """Settings of a training run: dataclasses, from a TOML file and `--set section.key=value`, and back to TOML.
 
-Each key says its meaning, unit and limits where it is declared; a wrong key gets the closest match, a wrong value the
-reason.
+Each key says its meaning, unit and limits where it is declared.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import math
-import tomllib
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from classify import keys
+from classify.keys import key, share
 from classify.toml import read_toml
 from curate.errors import UserError, known_names
 from curate.images import WHITE
-
-
-def _key(
-    default: Any,
-    meaning: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    choices: tuple[str, ...] = (),
-    zero: bool = False,
-) -> Any:
-    limits = {"meaning": meaning, "low": low, "high": high, "choices": choices, "zero": zero}
-    return dataclasses.field(default=default, metadata=limits)
-
-
-def _share(default: float, meaning: str) -> Any:
-    return _key(default, meaning, low=0, high=1)
 
 
 @dataclass(frozen=True)
 class DataSettings:
     """What is learnt from."""
 
-    size: int = _key(
+    size: int = key(
         64,
         "side of the network's input, pixels; 0: the own size of lite0, timm:, hf: or of model.weights",
         low=8,
         high=1024,
         zero=True,
     )
-    fit: str = _key(
+    fit: str = key(
         "pad", "how a picture becomes square: pad, crop or stretch", choices=("pad", "crop", "stretch")
     )
-    background: tuple[int, ...] = _key(
+    background: tuple[int, ...] = key(
         WHITE, "colour of borders and behind transparency, 0..255", low=0, high=255
     )
-    cache: str = _key(
+    cache: str = key(
         "auto",
         "where decoded pictures lie: memory, disk, or auto: disk where they would take over half of the free memory",
         choices=("auto", "memory", "disk"),
     )
-    fingerprints: str = _key(
+    fingerprints: str = key(
         "auto",
         "what fingerprints.parquet keeps of the pictures, by which copies of them in a test set are found: full (with a copy "
         "of at most 192 pixels), hashes (of bytes and pixels), none, or auto: full up to 10,000 pictures",
         choices=("auto", "full", "hashes", "none"),
     )
-    raw: bool = _key(False, "take the folder as it is, even where a curate workspace lies beside it")
-    extra: tuple[str, ...] = _key((), "folders of class folders whose pictures are added for training only")
-    val: float = _key(0.1, "share held out for validation where there is no workspace", low=0.01, high=0.9)
-    balance: str = _key(
+    raw: bool = key(False, "take the folder as it is, even where a curate workspace lies beside it")
+    extra: tuple[str, ...] = key((), "folders of class folders whose pictures are added for training only")
+    val: float = key(0.1, "share held out for validation where there is no workspace", low=0.01, high=0.9)
+    balance: str = key(
         "sample",
         "sample: draw pictures by their balance weight; loss: weigh the loss by it; logits: add the classes' log shares to "
         "the logits while training; none: as they come",
         choices=("sample", "loss", "logits", "none"),
     )
-    tau: float = _key(
+    tau: float = key(
         1.0, "how much of the log shares balance = logits adds; 1: balanced softmax", low=0, high=4
     )
 
@@ -84,17 +65,17 @@ class DataSettings:
 class ModelSettings:
     """The network; it starts from random weights unless `weights` says otherwise."""
 
-    name: str = _key(
+    name: str = key(
         "small-resnet",
         "the network; `classify models` lists them; or lite0, timm:NAME, hf:FOLDER_OR_ID",
     )
-    weights: str = _key(
+    weights: str = key(
         "",
         "empty: random; pretrained: those published for the network (may be downloaded); or a local checkpoint",
     )
-    width: int = _key(0, "channels of the first stage; 0: the model's own usual", low=0, high=1024)
-    dropout: float = _key(0.0, "share of features dropped before the head", low=0, high=0.9)
-    members: int = _key(
+    width: int = key(0, "channels of the first stage; 0: the model's own usual", low=0, high=1024)
+    dropout: float = key(0.0, "share of features dropped before the head", low=0, high=0.9)
+    members: int = key(
         1,
         "networks that learn side by side, each from its own part of every batch, and answer together; judging costs as many "
         "times more",
@@ -107,13 +88,13 @@ class ModelSettings:
 class TransferSettings:
     """How a network learns that starts from `model.weights`."""
 
-    mode: str = _key(
+    mode: str = key(
         "full",
         "full: all weights learn; head: the last layer only; head-first: it alone, then all",
         choices=("full", "head", "head-first"),
     )
-    head_share: float = _share(0.2, "share of the budget in which head-first moves the head alone")
-    layer_decay: float = _share(
+    head_share: float = share(0.2, "share of the budget in which head-first moves the head alone")
+    layer_decay: float = share(
         1.0, "factor on the learning rate for each layer further from the head; 1: none"
     )
 
@@ -125,60 +106,60 @@ class AugmentationSettings:
     A key whose meaning begins with "probability" switches an operation; the keys below it are that one's strength.
     """
 
-    affine: float = _share(0.8, "probability of one turn, scaling, shift and shear together")
-    rotate: float = _key(15.0, "largest turn, degrees", low=0, high=180)
-    scale: float = _key(0.25, "largest scaling s: by a factor from 1 / (1 + s) to 1 + s", low=0, high=4)
-    stretch: float = _key(0.15, "largest change of the aspect ratio, like scale", low=0, high=4)
-    translate: float = _share(0.1, "largest shift, share of the side")
-    shear: float = _key(8.0, "largest shear, degrees", low=0, high=60)
-    flip: float = _share(0.5, "probability of mirroring left and right")
-    mix: float = _share(0.3, "probability of mixing the colour channels by a random matrix")
-    hue: float = _share(0.3, "probability of turning the hue by any angle")
-    tone: float = _share(0.5, "probability of another brightness and contrast")
-    tint: float = _share(0.0, "probability of multiplying each channel by 0.4 to 1: paper of another colour")
-    grey: float = _share(0.1, "probability of taking the colour away")
-    invert: float = _share(0.1, "probability of the negative")
-    lines: float = _share(0.0, "probability of dark lines thicker or thinner by a pixel")
-    blur: float = _share(0.0, "probability of a mean over 3 x 3 pixels")
-    erase: float = _share(0.25, "probability of painting over a rectangle")
-    mixup: float = _share(0.3, "probability that a batch is blended with itself in another order")
-    mixup_alpha: float = _key(0.4, "parameter of mixup's Beta distribution", low=0.01, high=10)
-    cutmix: float = _share(0.0, "probability that a batch gets rectangles of itself in another order")
+    affine: float = share(0.8, "probability of one turn, scaling, shift and shear together")
+    rotate: float = key(15.0, "largest turn, degrees", low=0, high=180)
+    scale: float = key(0.25, "largest scaling s: by a factor from 1 / (1 + s) to 1 + s", low=0, high=4)
+    stretch: float = key(0.15, "largest change of the aspect ratio, like scale", low=0, high=4)
+    translate: float = share(0.1, "largest shift, share of the side")
+    shear: float = key(8.0, "largest shear, degrees", low=0, high=60)
+    flip: float = share(0.5, "probability of mirroring left and right")
+    mix: float = share(0.3, "probability of mixing the colour channels by a random matrix")
+    hue: float = share(0.3, "probability of turning the hue by any angle")
+    tone: float = share(0.5, "probability of another brightness and contrast")
+    tint: float = share(0.0, "probability of multiplying each channel by 0.4 to 1: paper of another colour")
+    grey: float = share(0.1, "probability of taking the colour away")
+    invert: float = share(0.1, "probability of the negative")
+    lines: float = share(0.0, "probability of dark lines thicker or thinner by a pixel")
+    blur: float = share(0.0, "probability of a mean over 3 x 3 pixels")
+    erase: float = share(0.25, "probability of painting over a rectangle")
+    mixup: float = share(0.3, "probability that a batch is blended with itself in another order")
+    mixup_alpha: float = key(0.4, "parameter of mixup's Beta distribution", low=0.01, high=10)
+    cutmix: float = share(0.0, "probability that a batch gets rectangles of itself in another order")
 
 
 @dataclass(frozen=True)
 class OptimizerSettings:
     """How the weights move."""
 
-    name: str = _key(
+    name: str = key(
         "auto",
         "muon (AdamW for what is no kernel), adamw, sgd (with Nesterov momentum); auto: muon from random weights, else adamw",
         choices=("auto", "muon", "adamw", "sgd"),
     )
-    lr: float = _key(
+    lr: float = key(
         0.0,
         "highest learning rate, for a batch of 64; scaled with the batch size; 0: the optimiser's usual",
         low=0,
         high=100,
     )
-    momentum: float = _key(0.9, "momentum of sgd; first beta of adamw, also beside muon", low=0, high=0.9999)
-    weight_decay: float = _key(
+    momentum: float = key(0.9, "momentum of sgd; first beta of adamw, also beside muon", low=0, high=0.9999)
+    weight_decay: float = key(
         -1.0,
         "weight decay of kernels; biases and normalisation have none; -1: the optimiser's usual",
         low=-1,
         high=10,
     )
-    warmup: float = _key(0.05, "share of the budget in which the rate rises from 0", low=0, high=0.9)
-    decay: str = _key(
+    warmup: float = key(0.05, "share of the budget in which the rate rises from 0", low=0, high=0.9)
+    decay: str = key(
         "cosine",
         "shape of the fall: cosine, linear, polynomial, exponential, step, trapezoid or constant",
         choices=("cosine", "linear", "polynomial", "exponential", "step", "trapezoid", "constant"),
     )
-    focal: float = _key(
+    focal: float = key(
         0.0, "gamma of the focal loss, which counts easy pictures less; 0: cross-entropy", low=0, high=10
     )
-    label_smoothing: float = _key(0.1, "share of the target spread over all classes", low=0, high=0.9)
-    ema: float = _key(
+    label_smoothing: float = key(0.1, "share of the target spread over all classes", low=0, high=0.9)
+    ema: float = key(
         0.998, "decay of the moving average of the weights, a step; 0: none", low=0, high=0.99999
     )
 
@@ -197,41 +178,41 @@ _USUAL = {"adamw": (0.002, 0.05), "sgd": (0.1, 5e-4), "muon": (0.003, 0.05)}
 class TrainingSettings:
     """How long, and what decides."""
 
-    minutes: float = _key(15.0, "time that the run may take in all; 0: no limit", low=0)
-    epochs: int = _key(
+    minutes: float = key(15.0, "time that the run may take in all; 0: no limit", low=0)
+    epochs: int = key(
         300, "passes over the training part; what ends first, minutes, epochs or pictures, counts", low=1
     )
-    pictures: int = _key(
+    pictures: int = key(
         0, "pictures to learn from, each time one is drawn counted, in whole batches; 0: no limit", low=0
     )
-    seed: int = _key(
+    seed: int = key(
         0, "of the split, the first weights, the order and the augmentation", low=0, high=2**31 - 1
     )
-    batch_size: int = _key(64, "pictures a step", low=2, high=65536)
-    first_size: int = _key(
+    batch_size: int = key(64, "pictures a step", low=2, high=65536)
+    first_size: int = key(
         -1,
         "side at which training begins, pixels; it grows to data.size; 0: data.size all along; -1: from random weights half of "
         "data.size where that is 24 or more and the network takes any size",
         low=-1,
         high=1024,
     )
-    grown: float = _share(0.7, "share of the budget after which first_size has grown to data.size")
-    patience: int = _key(
+    grown: float = share(0.7, "share of the budget after which first_size has grown to data.size")
+    patience: int = key(
         0, "epochs at the full size without a better macro-F1 before training stops; 0: never", low=0
     )
-    device: str = _key(
+    device: str = key(
         "auto", "auto: a GPU where there is one, else the processor", choices=("auto", "cpu", "cuda")
     )
-    precision: str = _key("auto", "auto: the faster of both, measured", choices=("auto", "fp32", "bf16"))
-    tensorboard: bool = _key(False, "also write each epoch's scalars to RUN/tensorboard")
+    precision: str = key("auto", "auto: the faster of both, measured", choices=("auto", "fp32", "bf16"))
+    tensorboard: bool = key(False, "also write each epoch's scalars to RUN/tensorboard")
 
 
 @dataclass(frozen=True)
 class EvaluationSettings:
     """How the finished weights are used."""
 
-    flip: bool = _key(True, "average over each picture and its mirror image")
-    turn: float = _key(
+    flip: bool = key(True, "average over each picture and its mirror image")
+    turn: float = key(
         0.0,
         "degrees: average also over the picture turned so far to either side, at three times the cost",
         low=0,
@@ -296,18 +277,20 @@ class Settings:
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Plain data, for JSON: section -> key -> value."""
         return {
-            section: {key: list(value) if isinstance(value, tuple) else value for key, value in keys.items()}
-            for section, keys in dataclasses.asdict(self).items()
+            section: {
+                key: list(value) if isinstance(value, tuple) else value for key, value in values.items()
+            }
+            for section, values in dataclasses.asdict(self).items()
         }
 
     def to_toml(self) -> str:
         """The text of a TOML file that `read_settings` takes back to the same settings, each key with its meaning."""
         lines: list[str] = []
-        for section, keys in self.to_dict().items():
+        for section, values in self.to_dict().items():
             lines += ["", f"[{section}]"]
             for field in dataclasses.fields(getattr(self, section)):
                 # JSON's texts, numbers, booleans and lists are TOML's too.
-                value = json.dumps(keys[field.name], ensure_ascii=False)
+                value = json.dumps(values[field.name], ensure_ascii=False)
                 lines.append(f"{field.name} = {value}  # {field.metadata['meaning']}")
         return "\n".join(lines).lstrip() + "\n"
 
@@ -315,14 +298,20 @@ class Settings:
         """These settings with some keys changed, checked. `origin` names the file or option in errors (UserError)."""
         sections = [field.name for field in dataclasses.fields(self)]
         new: dict[str, Any] = {}
-        for section, keys in changes.items():
+        for section, given in changes.items():
             if section not in sections:
                 raise UserError(f"{origin}: there is no section '{section}'.", known_names(section, sections))
-            if not isinstance(keys, Mapping):
+            if not isinstance(given, Mapping):
                 raise UserError(
                     f"{origin}: '{section}' is a section.", f"Write {section}.KEY, or [{section}] in TOML."
                 )
-            new[section] = _replaced(getattr(self, section), section, keys, origin)
+            own = getattr(self, section)
+            for name in given:
+                if not hasattr(own, name) and (elsewhere := _whole_names(name)):
+                    raise UserError(
+                        f"{origin}: there is no key '{section}.{name}'.", f"Did you mean {elsewhere}?"
+                    )
+            new[section] = keys.replaced(own, section, given, origin)
         return dataclasses.replace(self, **new)
 
 
@@ -335,70 +324,17 @@ def read_settings(path: str | Path | None = None, overrides: Sequence[str] = ())
         settings = settings.replaced(content, str(path))
     for text in overrides:
         name, separator, value = text.partition("=")
-        section, dot, key = name.strip().partition(".")
+        section, dot, own = name.strip().partition(".")
         if not separator or not dot:
+            whole = _whole_names(name.strip())
             raise UserError(
                 f"--set {text}: is not of the form section.key=value.",
-                _whole_name(name.strip()),
+                f"Did you mean {whole}?" if whole else "For example --set training.minutes=5.",
             )
-        settings = settings.replaced({section: {key: _value(value.strip())}}, f"--set {text}")
+        settings = settings.replaced({section: {own: keys.from_text(value.strip())}}, f"--set {text}")
     return settings
 
 
-def _whole_name(key: str) -> str:
-    """What to write for a key without its section."""
-    named = [f"{section}.{key}" for section, keys in Settings().to_dict().items() if key in keys]
-    return f"Did you mean {' or '.join(named)}?" if named else "For example --set training.minutes=5."
-
-
-def _value(text: str) -> Any:
-    """A value as TOML writes it; what is no TOML value is a text without quotes."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _replaced(section: Any, name: str, keys: Mapping[str, Any], origin: str) -> Any:
-    fields = {field.name: field for field in dataclasses.fields(section)}
-    hints = typing.get_type_hints(type(section))
-    new = {}
-    for key, value in keys.items():
-        if key not in fields:
-            raise UserError(f"{origin}: there is no key '{name}.{key}'.", known_names(key, list(fields)))
-        new[key] = _checked(value, hints[key], fields[key], f"{origin}: {name}.{key}")
-    return dataclasses.replace(section, **new)
-
-
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-
-
-def _checked(value: Any, hint: Any, field: dataclasses.Field[Any], where: str) -> Any:
-    """The value in the key's type and within its limits. Raises UserError."""
-    meaning = f"It is: {field.metadata['meaning']}."
-    if hint == tuple[str, ...]:
-        texts = [value] if isinstance(value, str) else value
-        if not isinstance(texts, list | tuple) or not all(isinstance(text, str) and text for text in texts):
-            raise UserError(f"{where} is a list of texts, not {value!r}.", meaning)
-        return tuple(texts)
-    if hint not in _WORDS:
-        count = len(typing.cast("tuple[int, ...]", field.default))
-        if not isinstance(value, list | tuple) or len(value) != count:
-            raise UserError(f"{where} is a list of {count} whole numbers, not {value!r}.", meaning)
-        return tuple(_checked(item, int, field, where) for item in value)
-    if hint is float and type(value) is int:
-        value = float(value)
-    if type(value) is not hint:
-        raise UserError(f"{where} is {_WORDS[hint]}, not {value!r}.", meaning)
-    low, high, choices = (field.metadata[limit] for limit in ("low", "high", "choices"))
-    if choices and value not in choices:
-        raise UserError(f"{where} is '{value}'.", known_names(value, choices))
-    if field.metadata["zero"] and value == 0:
-        return value
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
-        limits = f"from {low:g} to {high:g}" if high is not None else f"{low:g} or more"
-        limits += ", or 0" if field.metadata["zero"] else ""
-        raise UserError(f"{where} is {value!r}; it must be {limits}.", meaning)
-    if hint is float and not math.isfinite(value):
-        raise UserError(f"{where} is {value!r}; it must be a finite number.", meaning)
-    return value
+def _whole_names(name: str) -> str:
+    """The keys of that name with their sections, as in a sentence."""
+    return " or ".join(f"{section}.{name}" for section, own in Settings().to_dict().items() if name in own)

@@ -174,7 +174,10 @@ class _Sweep:
             "keys": self.plan.keys,
             "seeds": list(self.plan.seeds),
             "rows": rows,
-            "sentences": sweep_results.sentences(rows, measure) + self.passed_over + self._over(),
+            "sentences": sweep_results.sentences(rows, measure)
+            + self.passed_over
+            + self._over()
+            + self._notes(found),
             "failed": self.runner.failed,
             "left": self.runner.left,
         }
@@ -199,6 +202,14 @@ class _Sweep:
             f"Not begun, as the {self.plan.minutes:g} minutes were used: {' and '.join(what)}. "
             "The same command goes on with them."
         ]
+
+    def _notes(self, found: Sequence[Mapping[int, Mapping[str, Any]]]) -> list[str]:
+        """What the first finished cell was told of the pictures: of the others it is the same, but for the seed."""
+        for results in found:
+            for seed in self.plan.seeds:
+                if seed in results:
+                    return list(results[seed].get("notes", []))
+        return []
 
     def _first_cells(self) -> list[Cell]:
         """A cell of each combination: its key finds the results."""

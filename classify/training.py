@@ -58,6 +58,7 @@ class TrainResult:
 
     `highest` is the highest mean of five epochs' macro-F1, `seconds` over all sessions, `pictures` seen, `waiting`: share of
     the steps' time until a batch was ready, 0..1. `test`: what to judge on, where a test part was held back, else empty.
+    `notes`: sentences on the pictures, such as those that cannot be read.
     """
 
     run: str
@@ -72,6 +73,7 @@ class TrainResult:
     waiting: float
     classes: list[str]
     test: str
+    notes: list[str]
 
 
 def train(
@@ -113,7 +115,7 @@ def train(
             on_epoch, say, progress = lambda epoch: None, lambda text: None, silent
         check_parts(settings.model.members, settings.training.batch_size, group.size)
         session = provenance.Session(run, place, stack.enter_context(Watch(run)))
-        begin = prepare(settings, run)
+        begin = prepare(settings, run, say)
         data = read_dataset(
             found,
             begin.preprocessing,
@@ -290,6 +292,7 @@ class _Run:
             waiting=waited(self.state.history),
             classes=self.data.classes,
             test=str(self.test or ""),
+            notes=self.data.notes,
         )
 
     def _epoch(self) -> Epoch:

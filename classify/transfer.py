@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,8 +79,10 @@ class Start:
         )
 
 
-def prepare(settings: Settings, run: Path) -> Start:
+def prepare(settings: Settings, run: Path, say: Callable[[str], None] = lambda text: None) -> Start:
     """What `settings` ask for; weights that have to be downloaded are. Raises UserError for whatever will not do.
+
+    `say` is told before a download, which without a network may take a minute or more to give up.
 
     Where a run in the folder `run` is gone on with, it is as its weights say: the checkpoint that it started from is
     not needed any more.
@@ -109,6 +111,8 @@ def prepare(settings: Settings, run: Path) -> Start:
             f"model '{name}' has no published weights.",
             "Take lite0 or timm:NAME as model.name, or give a checkpoint as model.weights.",
         )
+    if ":" in name:  # the names of libraries, whose weights are not installed
+        say(f"Getting the weights of {name}; what is not on this machine yet is downloaded.")
     return Start(name, options, preprocessing, family.published(options), borrowed=True)
 
 

@@ -65,7 +65,8 @@ class Timm(Family):
         if more["pretrained"]:
             what = f"model '{self.name}': its published weights cannot be had"
             remedy = (
-                "They are downloaded: connect to the network, or give a local checkpoint with model.weights."
+                "They are downloaded: connect to the network, give a local checkpoint with model.weights, or take lite0 as "
+                "model.name, whose weights are installed."
             )
         with quietly(what, remedy):
             network: nn.Module = timm.create_model(self._model, **more)

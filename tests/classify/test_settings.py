@@ -42,6 +42,8 @@ def test_a_whole_number_does_for_a_number():
     [
         ("training.minuts=3", "Did you mean 'minutes'"),
         ("trainin.minutes=3", "Did you mean 'training'"),
+        ("training.lr=0.1", "Did you mean optimizer.lr?"),
+        ("optimizer.leraning_rate=1", "Did you mean 'lr' (highest learning rate"),
         ("training.minutes", "not of the form"),
         ("minutes=3", "not of the form"),
         ("training.minutes=soon", "is a number, not 'soon'"),

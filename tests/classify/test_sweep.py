@@ -106,6 +106,7 @@ def test_the_plan_in_the_documentation_runs(place, tmp_path, monkeypatch):
     assert cell["seed"] == 1
     assert cell["value"] == cell["val_macro_f1"]
     assert said[0].startswith("8 trainings. ")
+    assert any(sentence.startswith("Held out ") for sentence in content["sentences"])
     assert re.fullmatch(
         r"1/8  baseline, seed 0: validation macro-F1 0\.\d+, \d+ s, about .* min left", said[1]
     )

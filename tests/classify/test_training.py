@@ -315,8 +315,8 @@ def test_a_folder_with_a_run_is_not_overwritten(shapes, tmp_path):
         train(shapes, out, tiny("training.epochs=1"), workers=1)
     assert "--resume" in caught.value.remedy
     assert (out / "best.safetensors").read_bytes() == before
-    with pytest.raises(UserError, match=r"training\.epochs = 1, not 2"):
-        train(shapes, out, tiny("training.epochs=2"), resume=True, workers=1)
+    with pytest.raises(UserError, match=r"optimizer\.ema = .*, not 0\.5, training\.epochs = 1, not 2\.$"):
+        train(shapes, out, tiny("optimizer.ema=0.5", "training.epochs=2"), resume=True, workers=1)
 
 
 def test_resuming_with_other_pictures_is_refused(shapes, tmp_path):

@@ -274,9 +274,12 @@ def test_a_size_that_the_network_cannot_take_is_told(nowhere):
 
 def test_published_weights_offline_are_one_sentence(stripes, tmp_path, offline, caplog, capfd):
     settings = chosen(*RESNET, "model.weights=pretrained")
+    said = []
     with pytest.raises(UserError, match="published weights cannot be had") as caught:
-        train(stripes, tmp_path / "run", settings, workers=1)
+        train(stripes, tmp_path / "run", settings, workers=1, say=said.append)
     assert "connect to the network" in caught.value.remedy
+    assert "lite0" in caught.value.remedy
+    assert said == ["Getting the weights of timm:test_resnet; what is not on this machine yet is downloaded."]
     assert "\n" not in str(caught.value)
     assert not caplog.records
     assert capfd.readouterr().err == ""
