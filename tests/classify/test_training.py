@@ -315,7 +315,7 @@ def test_a_folder_with_a_run_is_not_overwritten(shapes, tmp_path):
         train(shapes, out, tiny("training.epochs=1"), workers=1)
     assert "--resume" in caught.value.remedy
     assert (out / "best.safetensors").read_bytes() == before
-    with pytest.raises(UserError, match=r"optimizer\.ema = .*, not 0\.5, training\.epochs = 1, not 2\.$"):
+    with pytest.raises(UserError, match=r"optimizer\.ema = .*, not 0\.5, training\.epochs = 1, not 2\."):
         train(shapes, out, tiny("optimizer.ema=0.5", "training.epochs=2"), resume=True, workers=1)
 
 
