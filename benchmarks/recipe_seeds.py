@@ -73,7 +73,7 @@ def _measured(given: argparse.Namespace, run: Path, seed: int) -> dict[str, Any]
         "pictures": round(sum(seconds * rate for seconds, rate in trained)),
         "epochs": len(history),
         "minutes": sum(float(row["seconds"]) for row in history) / 60,
-        "computed": f"{record['arithmetic']}, {computed['threads']} threads",
+        "computed": f"{record['arithmetic']}, threads: {computed['threads']}",
     }
 
 
