@@ -63,7 +63,7 @@ def train_command(
     if result.macro_f1 is not None:
         terminal.say(
             f"Kept: epoch {result.best_epoch} of {result.epochs}, macro-F1 {result.macro_f1:.3f} on the validation part: "
-            f"the latest within one standard error of the highest, {result.highest:.3f} (means of five epochs)."
+            f"the latest whose mean of five epochs is within one standard error of the highest such mean, {result.highest:.3f}."
         )
     terminal.say(
         f"Saw {result.pictures:,} pictures in {result.seconds / 60:.1f} minutes; {result.waiting:.0%} of the steps' time "
