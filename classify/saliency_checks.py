@@ -15,6 +15,7 @@ import numpy as np
 
 from classify import models
 from classify.saliency import find_layer, saliency
+from classify.views import ALONE
 from curate.engine import Progress, silent
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def sanity(
     if len(images) < 3:
         raise ValueError(f"images: {len(images)}, too few to check anything with")
     random = np.random.default_rng(seed)
-    belief = classifier.probabilities(images, flip=False, turn=0.0)
+    belief = classifier.probabilities(images, ALONE)
     guesses = belief.argmax(axis=1)
     make = method or _grad_cam(classifier)
     untaught = [_untaught(classifier, seed + number) for number in range(NETWORKS)]
@@ -201,5 +202,5 @@ def _kept(
             gone = np.zeros(side * side, dtype=bool)
             gone[order[: round(fraction * side * side)]] = True
             pictures.append(np.where(gone.reshape(side, side, 1), blurred, image))
-    belief = classifier.probabilities(np.stack(pictures), flip=False, turn=0.0)[:, guess]
+    belief = classifier.probabilities(np.stack(pictures), ALONE)[:, guess]
     return belief.reshape(len(marks), len(FRACTIONS)).astype(np.float64)

@@ -218,6 +218,12 @@ class EvaluationSettings:
         low=0,
         high=45,
     )
+    shift: int = key(
+        0,
+        "pixels: average also over the picture moved so far up and left, and down and right, at three times the cost",
+        low=0,
+        high=16,
+    )
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from classify.scalars import check_tensorboard, scalars
 from classify.schedule import Budget, learning_rate, side
 from classify.settings import Settings
 from classify.transfer import Start, check_size, prepare
+from classify.views import Views
 from classify.watching import Watch
 from classify.weights import write_whole
 from curate.engine import Progress, silent
@@ -381,10 +382,9 @@ class _Run:
     @property
     def _fitting(self) -> float:
         """Seconds that fitting both temperatures will take: every view of the pictures, where an epoch's evaluation has one."""
-        own = self.settings.evaluation
-        views = (3 if own.turn else 1) * (2 if own.flip else 1)
+        views = Views.of(self.settings.to_dict())
         share = min(1.0, _FITTED / max(1, len(self.data.val)))
-        return 2 * views * share * float(self.state.history[-1]["evaluation_seconds"])
+        return 2 * len(views) * share * float(self.state.history[-1]["evaluation_seconds"])
 
     def _calibrate(self) -> None:
         """Give both weights files the temperature that suits the validation part, as `evaluate` sees its pictures."""

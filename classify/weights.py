@@ -9,15 +9,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from classify.views import Views
 from curate.errors import UserError
 from curate.images import WHITE, fit
 from curate.workspace import sync_folder
@@ -108,8 +108,13 @@ class Classifier:
         """What training fitted on its validation part (see `classify.calibration`); 1 where it did not."""
         return float(self.metadata.get("temperature", 1.0))
 
+    @property
+    def views(self) -> Views:
+        """What the weights' own settings average over (`evaluation.flip`, `evaluation.turn`, `evaluation.shift`)."""
+        return Views.of(self.settings)
+
     def probabilities(
-        self, images: NDArray[np.uint8] | torch.Tensor, flip: bool | None = None, turn: float | None = None
+        self, images: NDArray[np.uint8] | torch.Tensor, views: Views | None = None
     ) -> NDArray[np.float32]:
         """Probability of each class: float32 (N, C), rows sum to 1, from pictures uint8 (N, size, size, 3).
 
@@ -117,16 +122,14 @@ class Classifier:
         """
         from classify.calibration import calibrated
 
-        return calibrated(self.beliefs(images, flip, turn), self.temperature)
+        return calibrated(self.beliefs(images, views), self.temperature)
 
     def beliefs(
-        self, images: NDArray[np.uint8] | torch.Tensor, flip: bool | None = None, turn: float | None = None
+        self, images: NDArray[np.uint8] | torch.Tensor, views: Views | None = None
     ) -> NDArray[np.float32]:
         """What the network itself says: float32 (N, C), rows sum to 1, from pictures uint8 (N, size, size, 3).
 
-        The mean over several views of a picture: `flip` adds its mirror image, `turn` (degrees) both of them turned to
-        either side; None takes the weights' own settings (`evaluation.flip`, `evaluation.turn`). Raises ValueError for
-        another shape.
+        The mean over the `views` of a picture; None takes the weights' own. Raises ValueError for another shape.
         """
         import torch
 
@@ -134,37 +137,15 @@ class Classifier:
         pictures = torch.as_tensor(images)
         if pictures.ndim != 4 or tuple(pictures.shape[1:]) != (size, size, 3):
             raise ValueError(f"images: shape {tuple(pictures.shape)}, not (N, {size}, {size}, 3)")
-        own = self.settings.get("evaluation", {})
-        flip = bool(own.get("flip", False)) if flip is None else flip
-        turn = float(own.get("turn", 0.0)) if turn is None else turn
+        views = self.views if views is None else views
         device = next(self.model.parameters()).device
         parts = [np.zeros((0, len(self.classes)), dtype=np.float32)]
         with torch.inference_mode():
             for start in range(0, len(pictures), BATCH):
                 batch = self.preprocessing.tensor(pictures[start : start + BATCH].to(device))
-                beliefs = [self.model(view).float().softmax(1) for view in views(batch, flip, turn)]
+                beliefs = [self.model(view).float().softmax(1) for view in views(batch)]
                 parts.append((sum(beliefs[1:], beliefs[0]) / len(beliefs)).cpu().numpy())
         return np.concatenate(parts)
-
-
-def views(batch: torch.Tensor, flip: bool, turn: float) -> Iterator[torch.Tensor]:
-    """Pictures float32 (N, 3, S, S), their mirror images, and both turned by `turn` degrees (0: not) to either side.
-
-    Corners that a turn lays bare repeat the border, as in training.
-    """
-    import torch
-    import torch.nn.functional as F
-
-    for angle in (0.0, turn, -turn) if turn else (0.0,):
-        view = batch
-        if angle:
-            cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-            matrix = torch.tensor([[cos, -sin, 0.0], [sin, cos, 0.0]], device=batch.device)
-            grid = F.affine_grid(matrix.expand(batch.shape[0], 2, 3), list(batch.shape), align_corners=False)
-            view = F.grid_sample(batch, grid, padding_mode="border", align_corners=False)
-        yield view
-        if flip:
-            yield view.flip(3)
 
 
 def save(

@@ -7,13 +7,14 @@ import logging
 import math
 import warnings
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from classify.exporting.pictures import IR_VERSION, OPSET, fitting
-from classify.weights import Classifier, views
+from classify.weights import Classifier
 from curate.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,15 +36,14 @@ class Answers(nn.Module):
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
-        own = classifier.settings.get("evaluation", {})
         self.network = classifier.model
         self.preprocessing = classifier.preprocessing
-        self.flip, self.turn = bool(own.get("flip", False)), float(own.get("turn", 0.0))
+        self.views = classifier.views
         self.temperature = classifier.temperature
 
     def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """See the class."""
-        seen = list(views(self.preprocessing.tensor(pictures), self.flip, self.turn))
+        seen = list(self.views(self.preprocessing.tensor(pictures)))
         logits = self.network(torch.cat(seen)).float()  # all at once: the graph holds the network once
         if len(seen) > 1:
             # By way of logarithms: a softmax that underflows to 0 has none.
@@ -81,7 +81,7 @@ def metadata(classifier: Classifier, more: Mapping[str, Any]) -> dict[str, str]:
         "classes": classifier.classes,
         "model": classifier.metadata["model"]["name"],
         "preprocessing": classifier.preprocessing.to_dict(),
-        "views": {"flip": answers.flip, "turn": answers.turn},
+        "views": asdict(answers.views),
         "temperature": answers.temperature,
     }
     texts = {name: json.dumps(value, ensure_ascii=False) for name, value in {**own, **more}.items()}

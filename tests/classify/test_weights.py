@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from classify import models, weights
+from classify.views import ALONE
 from classify.weights import Preprocessing
 from curate.errors import UserError
 
@@ -53,7 +54,7 @@ def test_load_gives_back_all_that_was_saved(file, pictures):
     batch = found.preprocessing.tensor(torch.from_numpy(pictures))
     with torch.no_grad():
         expected = network(batch).softmax(1).numpy()
-    np.testing.assert_allclose(found.probabilities(pictures, flip=False), expected, atol=1e-6)
+    np.testing.assert_allclose(found.probabilities(pictures, ALONE), expected, atol=1e-6)
 
 
 def test_probabilities_average_over_the_mirror_image_where_the_settings_say_so(file, pictures):
@@ -63,35 +64,7 @@ def test_probabilities_average_over_the_mirror_image_where_the_settings_say_so(f
     assert belief.shape == (5, 3)
     np.testing.assert_allclose(belief.sum(1), 1, atol=1e-6)
     np.testing.assert_allclose(belief, found.probabilities(pictures[:, :, ::-1].copy()), atol=1e-6)
-    assert not np.allclose(belief, found.probabilities(pictures, flip=False), atol=1e-6)
-
-
-def test_views_are_the_picture_turned_to_either_side_and_all_of_them_mirrored():
-    spot = torch.zeros(1, 3, 33, 33)
-    spot[..., 15:18, 27:30] = 1  # right of the middle
-    middle = torch.arange(33.0) - 16
-
-    def angle(view):
-        mass = view[0, 0]
-        return torch.rad2deg(torch.atan2((mass * middle[:, None]).sum(), (mass * middle).sum())).item()
-
-    found = list(weights.views(spot, True, 30))
-    assert found[0] is spot
-    expected = [0, 180, 30, 150, -30, -150]
-    turned = [angle(view) for view in found]
-    assert sorted(value % 360 for value in turned) == pytest.approx(sorted(a % 360 for a in expected), abs=1)
-    assert list(weights.views(spot, False, 0)) == [spot]
-
-
-def test_probabilities_average_over_turned_views(file, pictures):
-    found = weights.load(file[0])
-    batch = found.preprocessing.tensor(torch.from_numpy(pictures))
-    with torch.inference_mode():
-        each = [found.model(view).softmax(1) for view in weights.views(batch, True, 8)]
-    assert len(each) == 6
-    np.testing.assert_allclose(found.probabilities(pictures, turn=8), sum(each) / 6, atol=1e-6)
-    found.settings["evaluation"]["turn"] = 8
-    np.testing.assert_allclose(found.probabilities(pictures), sum(each) / 6, atol=1e-6)
+    assert not np.allclose(belief, found.probabilities(pictures, ALONE), atol=1e-6)
 
 
 def test_probabilities_of_nothing_and_of_the_wrong_size(file):

@@ -67,7 +67,7 @@ def test_an_ensemble_answers_alike():
 def turned():
     """A classifier with all that there is, and its graph."""
     classifier = classifier_of(
-        "small-resnet", 16, {"flip": True, "turn": 8.0}, 1.7, fit="crop", mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7)
+        "small-resnet", 16, {"flip": True, "turn": 8.0, "shift": 1}, 1.7, fit="crop", mean=(0.1, 0.2, 0.3), std=(0.5, 0.6, 0.7)
     )  # fmt: skip
     torch.nn.init.normal_(classifier.model.head.weight, std=3)
     return classifier, graph(classifier, {"made": {"from": "ümlaut"}})
@@ -110,7 +110,7 @@ def test_the_file_says_what_it_is_and_nothing_of_this_machine(turned):
     known = {key: json.loads(text) for key, text in about.items()}
     assert known["classes"] == ["ant", "bee", "cät"]
     assert known["preprocessing"]["fit"] == "crop"
-    assert known["views"] == {"flip": True, "turn": 8.0}
+    assert known["views"] == {"flip": True, "turn": 8.0, "shift": 1}
     assert known["temperature"] == 1.7
     assert known["made"] == {"from": "ümlaut"}
     assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 18)]
@@ -143,7 +143,7 @@ def test_a_wrong_graph_does_not_pass(turned):
     """The check can fail: another temperature, another mean, other weights."""
     classifier, model = turned
     items = synthetic(3)
-    other = classifier_of("small-resnet", 16, {"flip": True, "turn": 8.0}, 1.7, fit="crop")
+    other = classifier_of("small-resnet", 16, {"flip": True, "turn": 8.0, "shift": 1}, 1.7, fit="crop")
     assert not compare(model.SerializeToString(), other, items).passed
     colder = Classifier(classifier.model, classifier.classes, classifier.preprocessing, classifier.settings,
                         {**classifier.metadata, "temperature": 1.0})  # fmt: skip
