@@ -269,13 +269,15 @@ class _Run:
             self.say("It had ended already: nothing is left to do.")
         while not self.state.finished:
             epoch = self._epoch()
-            if self.group.first:
+            if epoch is None:
+                self.state.finished = True
+            elif self.group.first:
                 self._judge(epoch)
-            on_epoch(epoch)
-            if self.state.finished and epoch.used < 1:
-                self.say(
-                    f"Stopped: {self.settings.training.patience} epochs without a better macro-F1 (training.patience)."
-                )
+                on_epoch(epoch)
+                if self.state.finished and epoch.used < 1:
+                    self.say(
+                        f"Stopped: {self.settings.training.patience} epochs without a better macro-F1 (training.patience)."
+                    )
             self.state.finished = bool(*self.group.agree(self.state.finished))
             if self.group.first and (self.state.finished or time.monotonic() - self.saved > _SAVE_SECONDS):
                 self._save()
@@ -296,8 +298,10 @@ class _Run:
             notes=self.data.notes,
         )
 
-    def _epoch(self) -> Epoch:
-        """One pass over the training part, or as much of it as the budget allows, and its evaluation."""
+    def _epoch(self) -> Epoch | None:
+        """One pass over the training part, or as much of it as the budget allows, and its evaluation; None where the time
+        ran out before the first step.
+        """
         training = self.settings.training
         begun, done = time.monotonic(), 0
         drawn = draw_epoch(self.rates, self.steps * training.batch_size, training.seed, self.state.epoch)
@@ -309,7 +313,9 @@ class _Run:
             losses.append(self._step(self.group.part(indices), used))
             self.state.step += 1
             done += 1
-        loss = float(torch.stack(losses).mean()) if losses else math.nan
+        if not losses:
+            return None
+        loss = float(torch.stack(losses).mean())
         waiting, trained = self.learner.waiting.seconds(), time.monotonic()
         macro_f1 = accuracy = math.nan
         seen = self._side(self.budget.used(self.state.step, self.elapsed))

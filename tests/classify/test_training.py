@@ -206,6 +206,28 @@ def test_a_budget_too_small_still_makes_weights(shapes, tmp_path):
     assert weights.load(result.last).classes == ["cross", "disc"]
 
 
+def test_time_that_runs_out_between_two_epochs_makes_no_empty_one(shapes, tmp_path, monkeypatch):
+    over = False
+    monkeypatch.setattr(Budget, "used", lambda self, step, elapsed: 1.0 if over else step / 100)
+
+    def between(epoch):
+        nonlocal over
+        over = epoch.epoch == 2
+        epochs.append(epoch)
+
+    epochs: list[Epoch] = []
+    said: list[str] = []
+    settings = tiny("training.patience=0")
+    result = train(shapes, tmp_path / "run", settings, on_epoch=between, say=said.append, workers=1)
+    assert [epoch.epoch for epoch in epochs] == [1, 2]
+    assert all(np.isfinite(epoch.loss) and epoch.rate > 0 for epoch in epochs)
+    assert result.epochs == result.best_epoch == 2
+    assert not any("Stopped" in text for text in said)
+    assert "temperature" in weights.load(result.best).metadata, "the run has ended as others do"
+    train(shapes, tmp_path / "run", resume=True, say=said.append, workers=1)
+    assert said[-1] == "It had ended already: nothing is left to do."
+
+
 def test_patience_ends_the_run_early(shapes, tmp_path):
     settings = tiny("training.epochs=30", "training.patience=2", "optimizer.lr=1e-7")
     said: list[str] = []
