@@ -15,16 +15,15 @@ import torch
 
 from classify import checkpoints, fingerprints, models, provenance, weights
 from classify.calibration import fit_file
-from classify.data.dataset import Dataset, Part, read_dataset
+from classify.data.dataset import Dataset, read_dataset
 from classify.data.items import Source
-from classify.data.sampling import draw_epoch
 from classify.data.sources import find_source
 from classify.devices import chosen_device, room
 from classify.distributed import Group, join
 from classify.history import Epoch, as_csv, enter, scores, waited
-from classify.learner import Learner, Plan, fastest_plan, pick, resident
-from classify.losses import log_shares
+from classify.learner import Learner, Plan, fastest_plan
 from classify.models.ensemble import check_parts
+from classify.pool import Pool
 from classify.runs import cache_folder, prints_of, run_folder, settings_of
 from classify.scalars import check_tensorboard, scalars
 from classify.schedule import Budget, learning_rate, side
@@ -194,7 +193,10 @@ class _Run:
         self.clock = start - self.state.elapsed
         self.saved = time.monotonic()
         self.best: dict[str, torch.Tensor] | None = None
-        self._place(data.train, data.val)
+        self.pool = Pool(data.train, settings, len(data.classes), device)
+        self.learner.shift = self.pool.shift
+        self.val_rows = torch.from_numpy(data.val.rows)
+        self.budget = self._budget()
 
     def _plan(
         self, network: torch.nn.Module, settings: Settings, stored: Any, head: frozenset[str]
@@ -235,28 +237,13 @@ class _Run:
         self.session.first = state.epoch
         self.say(f"Going on after epoch {state.epoch} ({state.elapsed / 60:.1f} minutes done).")
 
-    def _place(self, train: Part, val: Part) -> None:
-        """Put both parts on the device, and work out how they are drawn and weighed."""
-        balance = self.settings.data.balance
-        self.images = resident(torch.from_numpy(train.store), self.device)
-        self.rows = torch.from_numpy(train.rows)
-        self.labels = torch.from_numpy(train.labels).to(self.device)
-        weighed = train.weights if balance == "loss" else np.ones(len(train), np.float32)
-        self.weights = torch.from_numpy(weighed).to(self.device)
-        self.val_rows = torch.from_numpy(val.rows)
-        rates = train.copies.astype(np.float64)
-        self.rates = rates * train.weights if balance == "sample" else rates
-        if balance == "logits":
-            self.learner.shift = log_shares(
-                torch.from_numpy(rates), self.labels, len(self.data.classes), self.settings.data.tau
-            )
-        batch = self.settings.training.batch_size
-        self.steps = max(1, round(float(rates.sum()) / batch))
+    def _budget(self) -> Budget:
+        """What the run may take: epochs, pictures and minutes, whichever is used first."""
         training = self.settings.training
-        steps = training.epochs * self.steps
+        steps = training.epochs * self.pool.steps
         if training.pictures:
-            steps = min(steps, math.ceil(training.pictures / batch))
-        self.budget = Budget(steps, 60 * training.minutes)
+            steps = min(steps, math.ceil(training.pictures / training.batch_size))
+        return Budget(steps, 60 * training.minutes)
 
     @property
     def elapsed(self) -> float:
@@ -304,9 +291,8 @@ class _Run:
         """
         training = self.settings.training
         begun, done = time.monotonic(), 0
-        drawn = draw_epoch(self.rates, self.steps * training.batch_size, training.seed, self.state.epoch)
         losses = []
-        for indices in drawn.reshape(self.steps, -1):
+        for indices in self.pool.epoch(self.state.epoch):
             (used,) = self.group.agree(self.budget.used(self.state.step, self.elapsed))
             if used >= 1 and self.state.step:
                 break
@@ -320,7 +306,7 @@ class _Run:
         macro_f1 = accuracy = math.nan
         seen = self._side(self.budget.used(self.state.step, self.elapsed))
         if self.group.first:
-            found = self.learner.predict(self.images, self.val_rows, seen)
+            found = self.learner.predict(self.pool.images, self.val_rows, seen)
             macro_f1, accuracy = scores(self.data.val.labels, found)
         self.state.epoch += 1
         now = time.monotonic()
@@ -343,11 +329,9 @@ class _Run:
 
     def _step(self, indices: NDArray[np.int64], used: float) -> torch.Tensor:
         self.learner.waiting.begin()
-        drawn = torch.from_numpy(indices)
-        chosen = drawn.to(self.device, non_blocking=True)
-        targets = self.learner.targets(self.labels[chosen], self.weights[chosen], len(self.data.classes))
+        images, labels, weighed = self.pool.batch(indices)
+        targets = self.learner.targets(labels, weighed, len(self.data.classes))
         self.learner.freezing.at(used)
-        images = pick(self.images, self.rows[drawn])
         return self.learner.step(images, targets, self._rate(used), self.state.step, self._side(used))
 
     def _side(self, used: float) -> int:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from classify import models, provenance, training, weights
+from classify import models, pool, provenance, training, weights
 from classify.checkpoints import Progress
 from classify.data.sources import find_source
 from classify.history import Epoch, enter, scores, standard_error
@@ -296,7 +296,7 @@ def test_waiting_counts_from_the_choice_of_pictures(shapes, tmp_path, monkeypatc
         time.sleep(0.05)
         return pick(images, rows)
 
-    monkeypatch.setattr(training, "pick", slow)
+    monkeypatch.setattr(pool, "pick", slow)
     result = train(shapes, tmp_path / "run", tiny("training.epochs=2"), workers=1)
     assert result.waiting * result.seconds > 0.05 * result.pictures / 16 * 0.5
 
