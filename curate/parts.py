@@ -10,6 +10,9 @@ _NAMES = re.compile(
     r"(?:[-_ ]?(?:set|data|images))?",
     re.IGNORECASE,
 )
+NAMES = ("train", "training", "val", "valid", "validation", "dev", "test", "testing", "eval")
+"""What parts are called most, to be proposed where a name is misspelt."""
+
 _NUMBER = re.compile(r"[-_ ]?\d+$")
 
 

@@ -131,12 +131,16 @@ def _other_there(place: Path, metrics: Mapping[str, Any]) -> str:
     """A sentence where `place` holds what other pictures or weights came to, which is about to be replaced."""
     try:
         before = json.loads((place / "metrics.json").read_text(encoding="utf-8"))
-        other = any(before[name] != metrics[name] for name in ("folder", "weights_sha256"))
+        of = f" of {before['folder']}" if before["folder"] != metrics["folder"] else ""
+        by = ""
+        if before["weights_sha256"] != metrics["weights_sha256"]:
+            other = before["weights"] != metrics["weights"]
+            by = f" by {before['weights']}" if other else " by these weights before they changed"
     except (OSError, ValueError, KeyError, TypeError):  # nothing there, or nothing of ours
         return ""
-    if not other:
+    if not (of or by):
         return ""
-    return f"\nThey replace the evaluation of {before['folder']} that was there; --out DIR keeps the next one apart."
+    return f"\nThey replace the evaluation{of}{by} that was there; --out DIR keeps the next one apart."
 
 
 def _predict(

@@ -210,11 +210,16 @@ def remarks(scores: Mapping[str, Any], classes: Sequence[str]) -> list[str]:
             lines.append(f"{strays:,} {were} taken for a class without test pictures: wrong, and counted so.")
     if scores["most_confused"]:
         pairs = [
-            f"{pair['label']} taken for {pair['prediction']} ({pair['count']:,}, {pair['share']:.0%} of its pictures)"
+            f"{pair['label']} taken for {pair['prediction']} ({pair['count']:,}, {_share(pair['share'])} of its pictures)"
             for pair in scores["most_confused"][:5]
         ]
         lines.append(f"Most confused: {'; '.join(pairs)}.")
     return lines
+
+
+def _share(share: float) -> str:
+    """A share as per cent, with a decimal where it would be less than one."""
+    return f"{share:.1%}" if share < 0.01 else f"{share:.0%}"
 
 
 def _doubts(found: Mapping[str, Any], belief: Mapping[str, Any], pictures: int) -> list[str]:

@@ -220,16 +220,37 @@ def answers(evaluation):
     return dict(zip(evaluation.predictions["path"], evaluation.predictions["prediction"], strict=True))
 
 
+def _change(path):
+    """Give the weights file another temperature."""
+    found = weights.load(path)
+    weights.save(
+        path,
+        found.model.state_dict(),
+        model=found.metadata["model"]["name"],
+        model_options=found.metadata["model"]["options"],
+        classes=found.classes,
+        preprocessing=found.preprocessing,
+        settings=found.settings,
+        extra={"temperature": 3.0},
+    )
+
+
 def test_what_is_replaced_is_said(folder, full_folder, weights_file, tmp_path):
-    def last_line(pictures):
+    def last_line(pictures, weights=weights_file):
         said = []
-        evaluate(pictures, weights_file, out=tmp_path, leaks=False, say=said.append)
+        evaluate(pictures, weights, out=tmp_path / "out", leaks=False, say=said.append)
         return said[-1].splitlines()[-1]
 
     assert last_line(full_folder).startswith("Written to")
     assert last_line(full_folder).startswith("Written to")
-    assert str(full_folder) in last_line(folder)
-    (tmp_path / "metrics.json").write_text("[]")
+    assert f"the evaluation of {full_folder} that was there" in last_line(folder)
+    other = Path(shutil.copy(weights_file, tmp_path / "other.safetensors"))
+    assert last_line(folder, other).startswith("Written to"), "the same weights in another place"
+    _change(other)
+    assert "the evaluation by these weights before they changed that was there" in last_line(folder, other)
+    assert f"the evaluation by {other} that was there" in last_line(folder)
+    assert last_line(folder).startswith("Written to")
+    (tmp_path / "out" / "metrics.json").write_text("[]")
     assert last_line(full_folder).startswith("Written to")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from classify.data.items import Source
 from classify.data.readers.parts import Purpose, Rows, chosen, joined
 from curate.errors import UserError
-from curate.parts import part_of
+from curate.parts import NAMES, part_of
 
 _FORM = (
     "Write a first line `path,label` or `path,label,split`, then one picture a line: `cats/1.png,cat,train`."
@@ -103,7 +103,7 @@ def _part(split: str | None, where: str) -> str:
         return ""
     if found := part_of(split):
         return found
-    close = difflib.get_close_matches(split.lower(), ("train", "val", "test"), 1)
+    close = difflib.get_close_matches(split.lower(), NAMES, 1)
     raise UserError(
         f"{where}: '{split}' is no split.",
         (f"Did you mean '{close[0]}'? " if close else "") + "It is train, val or test.",

@@ -81,6 +81,7 @@ def test_without_a_test_part_the_validation_part_is_judged_and_that_is_said(tmp_
         ("path,label\n1.png,cat\n1.png,dog\n", "line 3: 1.png stands on line 2 already"),
         ("path,label\n1.png,cat,x\n", "line 2: has more values"),
         ("path,label,split\n1.png,cat,trian\n", "line 2: 'trian' is no split. Did you mean 'train'?"),
+        ("path,label,split\n1.png,cat,validatoin\n", "'validatoin' is no split. Did you mean 'validation'?"),
         ("path,label,split\n1.png,cat,test\n", "has a test part, but no training part"),
         ("path,label\n1.png,cat\n2.png,cat\n", "only one class, 'cat'"),
         (b"path,label\n\xff.png,cat\n", "is not UTF-8"),
