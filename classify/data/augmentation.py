@@ -23,11 +23,17 @@ class Augmentation:
         self.settings = settings
 
     def pictures(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """The batch with geometry, colour, strokes and erasing applied: float32 (N, 3, S, S) in 0..1, channels last."""
-        images = self._geometry(images, generator)
-        images = self._colour(images, generator)
+        """The batch with geometry, colour, strokes and erasing applied: float32 (N, 3, S, S) in 0..1, channels last.
+
+        What no picture can be given takes no time, and no random numbers.
+        """
+        own = self.settings
+        if own.affine or own.flip:
+            images = self._geometry(images, generator)
+        if own.mix or own.hue or own.grey or own.tone or own.invert or own.tint:
+            images = self._colour(images, generator)
         images = self._stroke(images, generator)
-        return self._erase(images, generator)
+        return self._erase(images, generator) if own.erase else images
 
     def blend(
         self, images: torch.Tensor, targets: torch.Tensor, generator: torch.Generator
