@@ -49,7 +49,12 @@ class DataSettings:
     )
     raw: bool = key(False, "take the folder as it is, even where a curate workspace lies beside it")
     extra: tuple[str, ...] = key((), "folders of class folders whose pictures are added for training only")
-    val: float = key(0.1, "share held out for validation where there is no workspace", low=0.01, high=0.9)
+    val: float = key(
+        0.1,
+        "share held out for validation where neither curate nor the set itself made that part",
+        low=0.01,
+        high=0.9,
+    )
     balance: str = key(
         "sample",
         "sample: draw pictures by their balance weight; loss: weigh the loss by it; logits: add the classes' log shares to "
@@ -191,8 +196,8 @@ class TrainingSettings:
     batch_size: int = key(64, "pictures a step", low=2, high=65536)
     first_size: int = key(
         -1,
-        "side at which training begins, pixels; it grows to data.size; 0: data.size all along; -1: from random weights half of "
-        "data.size where that is 24 or more and the network takes any size",
+        "side at which training begins, pixels; it grows to data.size; 0: data.size all along; -1: from random weights, without "
+        "patience, half of data.size (in steps of 8) where that is 24 or more and the network takes any size",
         low=-1,
         high=1024,
     )

@@ -49,7 +49,7 @@ class Start:
         torch.manual_seed(seed)
         network = models.create(self.name, len(classes), self.options)
         family = models.family_of(self.name)
-        if family is not None:
+        if family is not None or self.borrowed:  # else it was made for the size
             check_size(network, self.name, self.preprocessing.size, "data.size, or 0 for the model's own")
         head = self._head(network, len(classes)) if self.borrowed else frozenset()
         if self.source is None:
@@ -82,7 +82,7 @@ class Start:
 def prepare(settings: Settings, run: Path, say: Callable[[str], None] = lambda text: None) -> Start:
     """What `settings` ask for; weights that have to be downloaded are. Raises UserError for whatever will not do.
 
-    `say` is told before a download, which without a network may take a minute or more to give up.
+    `say` is told before a download, which without a network may take up to a minute to give up.
 
     Where a run in the folder `run` is gone on with, it is as its weights say: the checkpoint that it started from is
     not needed any more.
@@ -187,6 +187,11 @@ def _go_on(settings: Settings, file: Path) -> Start:
     """From a weights file of ours: its architecture and colours; size, dropout and the rest from the settings."""
     earlier = weights.load(file)
     found = earlier.metadata["model"]
+    if found["options"].get("members", 1) > 1:
+        raise UserError(
+            f"{file}: holds {found['options']['members']} networks that answer together; training goes on from one only.",
+            "Give the weights of a run with model.members=1.",
+        )
     name = settings.model.name
     if name != found["name"] and not (name.startswith("hf:") and found["name"].startswith("hf:")):
         raise UserError(

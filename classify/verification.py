@@ -98,7 +98,8 @@ def verify(
 
     `retrain` trains it anew in a temporary folder and compares the weights files byte for byte; where that cannot be
     done the check is bad. `on_check` gets each check as it is made, `progress` follows the reading of the pictures.
-    Raises UserError where there is no finished or readable record, or `data` is no folder to learn from.
+    A run that has not ended, and pictures that can no longer be learnt from, are bad checks. Raises UserError where there is
+    no readable record, or the given `data` is not there.
     """
     made = []
     for check in _Verifier(Path(run), data, workers, progress).checks(retrain, on_epoch):

@@ -36,7 +36,8 @@ def train_command(
 ) -> None:
     """Train a network, from random weights unless told otherwise.
 
-    Where `curate` has been at work, its split and weights are used; else a leak-proof split is made.
+    Where `curate` has been at work, its split and weights are used; else the set's own validation part; else one is held out
+    that keeps copies on one side.
     """
     from classify.distributed import speaks
     from classify.settings import read_settings

@@ -61,7 +61,7 @@ class Transformers(Family):
         own = Look(int(size[0] if isinstance(size, list | tuple) else size or 224))
         try:
             with quietly(f"model '{self.name}': no image processor", ""):
-                processor = AutoImageProcessor.from_pretrained(self._source)
+                processor = AutoImageProcessor.from_pretrained(self._source, trust_remote_code=False)
         except UserError:
             return own
         side = _side(processor) or own.size
@@ -97,7 +97,11 @@ class Transformers(Family):
         load: Callable[..., Any] = AutoModelForImageClassification.from_pretrained
         with quietly(f"model '{self.name}': its weights cannot be had", _REMEDY), _no_bars():
             model, report = load(
-                self._source, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+                self._source,
+                use_safetensors=True,
+                trust_remote_code=False,
+                dtype=torch.float32,
+                output_loading_info=True,
             )
         state = _loaded(model, report)
         source = Path(self._source)
@@ -124,7 +128,10 @@ class Transformers(Family):
         from transformers import AutoConfig
 
         with quietly(f"model '{self.name}': its configuration cannot be had", _REMEDY):
-            config: dict[str, Any] = AutoConfig.from_pretrained(self._source).to_dict()
+            found = AutoConfig.from_pretrained(
+                self._source, trust_remote_code=False
+            )  # left out, it asks the user
+            config: dict[str, Any] = found.to_dict()
         for key in ("id2label", "label2id", "num_labels", "dtype", "_name_or_path"):
             config.pop(key, None)
         return config

@@ -52,7 +52,7 @@ class Plain(nn.Module):
 def plain_cnn(classes: int, size: int = 32, width: int = 0, dropout: float = 0.0) -> nn.Module:
     """Plain stages of two convolutions, as VGG with batch normalisation; any size, best at 28 to 64 px.
 
-    Three stages up to 48 pixels, four up to 112, else five; 32 channels in the first.
+    Three stages up to 48 pixels, four up to 128, else five; 32 channels in the first.
     """
     width = width or 32
     widths = [width * min(2**stage, _WIDEST) for stage in range(3 + halvings(size))]

@@ -256,6 +256,36 @@ def test_own_weights_of_another_model_are_told(stripes, nowhere, tmp_path):
         prepare(chosen("model.name=lite0", f"model.weights={first.last}"), nowhere)
 
 
+def own(path, name, classes, **options):
+    """A weights file of ours, of a network as it is drawn."""
+    network = models.create(name, len(classes), options)
+    weights.save(
+        path,
+        network.state_dict(),
+        model=name,
+        model_options=options,
+        classes=classes,
+        preprocessing=Preprocessing(options["size"]),
+        settings={},
+    )
+    return path
+
+
+def test_own_weights_that_know_one_size_only_say_so_before_training(nowhere, tmp_path):
+    file = own(tmp_path / "own.safetensors", "lenet5", ["a", "b"], size=28)
+    one = "model.name=lenet5", f"model.weights={file}"
+    with pytest.raises(UserError, match="'lenet5' cannot take pictures of 64 pixels") as caught:
+        prepare(chosen(*one, "data.size=64"), nowhere).network("ab", 0)
+    assert "0 for the model's own" in caught.value.remedy
+    prepare(chosen(*one, "data.size=0"), nowhere).network("ab", 0)
+
+
+def test_one_cannot_go_on_from_several_networks(nowhere, tmp_path):
+    file = own(tmp_path / "own.safetensors", "plain-cnn", ["a", "b"], size=28, members=2)
+    with pytest.raises(UserError, match="holds 2 networks that answer together"):
+        prepare(chosen("model.name=plain-cnn", f"model.weights={file}"), nowhere)
+
+
 def test_a_pickle_with_code_is_not_run(nowhere, tmp_path):
     class Evil:
         def __reduce__(self):

@@ -160,6 +160,25 @@ def test_a_folder_whose_weights_lack_a_tensor_is_told(vit, tmp_path):
         start.network("ab", 0)
 
 
+def test_code_that_comes_with_a_model_is_not_run_and_not_asked_about(vit, tmp_path, monkeypatch):
+    import shutil
+
+    folder = tmp_path / "own"
+    shutil.copytree(vit, folder)
+    written = json.loads((folder / "config.json").read_text())
+    written |= {"model_type": "odd", "auto_map": {"AutoConfig": "code.OddConfig"}}
+    (folder / "config.json").write_text(json.dumps(written))
+    mark = tmp_path / "was run"
+    (folder / "code.py").write_text(
+        f"from transformers import PretrainedConfig\nopen({str(mark)!r}, 'w')\n"
+        "class OddConfig(PretrainedConfig):\n    model_type = 'odd'\n"
+    )
+    monkeypatch.setattr("builtins.input", lambda *words: pytest.fail("the user is asked"))
+    with pytest.raises(UserError, match="its configuration cannot be had"):
+        prepare(chosen(f"model.name=hf:{folder}", "model.weights=pretrained"), tmp_path / "run")
+    assert not mark.exists()
+
+
 def test_what_is_neither_a_folder_nor_on_the_hub_is_one_sentence(tmp_path, offline, caplog, capfd):
     pytest.importorskip("transformers")
     with pytest.raises(UserError, match="configuration cannot be had") as caught:
