@@ -23,9 +23,9 @@ from hardware import hardware
 
 SCRIPT = """
 import sys
-from classify import training
+from classify import loop, training
 from classify.settings import read_settings
-training._SAVE_SECONDS = 0
+loop._SAVE_SECONDS = 0
 settings = read_settings(None, [
     "data.size=32", "training.minutes=0", "training.precision=fp32", f"training.epochs={sys.argv[3]}"])
 print("begins", flush=True)

@@ -114,6 +114,23 @@ def test_a_workspace_decides_what_is_used(tmp_path):
     np.testing.assert_allclose(data.train.weights, np.array([0.5, 2, 1]) * 3 / 3.5, rtol=1e-6)
 
 
+def test_a_balance_of_another_split_is_left_aside(tmp_path):
+    root, workspace = curated(tmp_path, SPLITS, [(0.5, 1), (0.5, 0), (2.0, 3), (1.0, 1)])
+    workspace.write("balance", workspace.read("balance"), inputs={"splits": workspace.digest("splits")})
+    assert find_source(root).weights is not None
+    splits = workspace.read("splits")
+    splits["split"] = splits["split"].replace("test", "train")
+    workspace.write("splits", splits)
+    source = find_source(root)
+    assert source.weights is None
+    assert source.copies is None
+    assert source.splits.count("train") == 5, "what the old balance left out is back"
+    (said,) = (note for note in source.notes if "balance" in note)
+    assert f"`curate balance {root}` makes it anew" in said
+    weights = read_dataset(source, SIXTEEN, workers=1).train.weights
+    np.testing.assert_allclose(weights, np.array([1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 3]) * 5 / 2, rtol=1e-6)
+
+
 def test_a_workspace_is_judged_on_its_test_part(tmp_path):
     root, workspace = curated(tmp_path, SPLITS)
     found = LabelledPictures.open(workspace.path, ["a", "b"])

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from classify.history import Epoch
 from classify.scalars import FOLDER, scalars
 from classify.settings import Settings, read_settings
-from classify.training import Epoch, train
+from classify.training import train
 from curate.errors import UserError
 
 ON = read_settings(None, ["training.tensorboard=true"])

@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from classify import cells, training
+from classify import cells, loop
 from classify.plan import read_plan
 from classify.sweep import sweep
 from curate.errors import Locked, UserError
@@ -125,8 +125,8 @@ def test_a_half_done_cell_is_resumed_to_the_same_result(plan, tmp_path, monkeypa
     path = plan("[factors]\nmodel.width = [4]\n")
     path.write_text(path.read_text().replace("training.epochs = 1", "training.epochs = 4"))
     whole, _ = run(path, tmp_path / "whole")
-    monkeypatch.setattr(training, "_SAVE_SECONDS", 0)
-    step, count = training.Learner.step, []
+    monkeypatch.setattr(loop, "_SAVE_SECONDS", 0)
+    step, count = loop.Learner.step, []
 
     def interrupted(*arguments):
         count.append(1)
@@ -134,7 +134,7 @@ def test_a_half_done_cell_is_resumed_to_the_same_result(plan, tmp_path, monkeypa
             raise KeyboardInterrupt
         return step(*arguments)
 
-    monkeypatch.setattr(training.Learner, "step", interrupted)
+    monkeypatch.setattr(loop.Learner, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(path, tmp_path / "half")
     capsys.readouterr()

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from classify import models, pool, provenance, training, weights
+from classify import loop, models, pool, provenance, weights
 from classify.checkpoints import Progress
 from classify.data.sources import find_source
 from classify.history import Epoch, enter, scores, standard_error
@@ -141,19 +141,19 @@ def test_a_killed_run_goes_on_to_the_same_bytes(shapes, tmp_path):
     # Each in a process of its own: the bytes are those of a number of threads, and other tests may leave another one here.
     code = f"""
         import os, sys
-        from classify import training
+        from classify import loop, training
         from classify.settings import read_settings
-        training._SAVE_SECONDS = 0
+        loop._SAVE_SECONDS = 0
         run, ending, resume = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "resume"
         settings = None if resume else read_settings(None, {[*TINY, "training.epochs=4"]!r})
-        step, count = training.Learner.step, 0
+        step, count = loop.Learner.step, 0
         def dying(self, *arguments):
             global count
             count += arguments[3] > 0
             if count > ending:
                 os.kill(os.getpid(), {int(signal.SIGKILL)})
             return step(self, *arguments)
-        training.Learner.step = dying
+        loop.Learner.step = dying
         result = training.train({str(shapes)!r}, run, settings, resume=resume, say=print, workers=1)
         assert result.epochs == 4
         print("macro-F1", result.macro_f1)
@@ -388,7 +388,7 @@ def test_provenance_tells_the_random_start(shapes, tmp_path):
 def test_a_network_that_wants_pictures_gets_them_once(shapes, tmp_path, monkeypatch):
     seen = []
     prepare = Airbench.prepare
-    monkeypatch.setattr(training, "_SAMPLE", 20)
+    monkeypatch.setattr(loop, "_SAMPLE", 20)
     monkeypatch.setattr(
         Airbench, "prepare", lambda self, images: (seen.append(images.clone()), prepare(self, images))
     )
@@ -411,7 +411,7 @@ def test_a_network_that_wants_pictures_gets_them_once(shapes, tmp_path, monkeypa
 
 def test_a_network_is_prepared_with_fewer_pictures_where_they_are_large(shapes, tmp_path, monkeypatch):
     counts = []
-    monkeypatch.setattr(training, "_SAMPLE_PIXELS", 3 * 16 * 16)
+    monkeypatch.setattr(loop, "_SAMPLE_PIXELS", 3 * 16 * 16)
     monkeypatch.setattr(Airbench, "prepare", lambda self, images: counts.append(len(images)))
     train(shapes, tmp_path / "run", tiny("model.name=airbench", "training.epochs=1"), workers=1)
     assert counts == [3]

@@ -8,7 +8,7 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from classify import models, weights
+from classify import loop, models, weights
 from classify.provenance import RANDOM_START
 from classify.settings import read_settings
 from classify.training import train
@@ -171,11 +171,9 @@ def test_lite0_learns_in_a_few_steps_at_64_pixels(stripes, tmp_path):
 
 
 def test_a_killed_run_goes_on_with_the_backbone_still_frozen(stripes, resnet, tmp_path, monkeypatch):
-    from classify import training
-
     settings = chosen(*RESNET, f"model.weights={resnet}", "transfer.mode=head", "training.epochs=3")
     train(stripes, tmp_path / "whole", settings, workers=1)
-    monkeypatch.setattr(training, "_SAVE_SECONDS", 0)
+    monkeypatch.setattr(loop, "_SAVE_SECONDS", 0)
 
     def stop(epoch):
         if epoch.epoch == 2:

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from classify import provenance, verification
+from classify import loop, provenance, verification
 from classify.cli import app
+from classify.history import Epoch
 from classify.settings import read_settings
 from classify.training import train
 from classify.verification import Verification, verify
@@ -268,15 +269,13 @@ def test_a_run_that_has_not_ended_is_told(copied):
 
 
 def test_a_resumed_run_has_a_session_each(honest, tmp_path):
-    from classify import training
-
-    def stop(epoch: training.Epoch) -> None:
+    def stop(epoch: Epoch) -> None:
         if epoch.epoch == 2:
             raise KeyboardInterrupt
 
     settings = read_settings(None, [*TINY, "training.epochs=3"])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "_SAVE_SECONDS", 0.0)
+        patch.setattr(loop, "_SAVE_SECONDS", 0.0)
         with pytest.raises(KeyboardInterrupt):
             train(honest[0], tmp_path / "run", settings, workers=1, on_epoch=stop)
     assert verify(tmp_path / "run", workers=1).bad == ["best.safetensors", "last.safetensors"]

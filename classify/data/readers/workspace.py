@@ -45,7 +45,8 @@ def _held_back(workspace: Workspace) -> pd.DataFrame:
 def from_workspace(workspace: Workspace) -> Source:
     """The pictures of the workspace's training and validation parts, with their balance. Raises UserError."""
     frame = workspace.read("splits")
-    if workspace.has("balance"):
+    outdated = _outdated(workspace, "balance", "splits")
+    if workspace.has("balance") and not outdated:
         balance = workspace.read("balance")[["path", "weight", "copies"]]
         frame = frame.merge(balance, on="path", how="left")
     counts = frame["split"].value_counts()
@@ -73,8 +74,12 @@ def from_workspace(workspace: Workspace) -> Source:
         f"validation, {counts.get('test', 0)} held back for testing, {counts.get('out', 0)} left out "
         "(to be removed, or waiting for a person)."
     ]
-    origin = workspace.origin("splits")
-    if origin is not None and origin.inputs.get("verdicts", "") != workspace.digest("verdicts"):
+    if outdated:
+        notes.append(
+            "The balance was made for another split, so it is left aside, and the classes' sizes in the training part weigh "
+            f"instead: `curate balance {workspace.root}` makes it anew."
+        )
+    if _outdated(workspace, "splits", "verdicts"):
         notes.append(
             f"People said something of these pictures since the split was made: `curate run {workspace.root}` takes it in."
         )
@@ -92,6 +97,12 @@ def from_workspace(workspace: Workspace) -> Source:
         notes,
         test=workspace.path if held_back(workspace) else None,
     )
+
+
+def _outdated(workspace: Workspace, table: str, rests_on: str) -> bool:
+    """Whether a table was made from another state of the table that it rests on."""
+    origin = workspace.origin(table)
+    return origin is not None and origin.inputs.get(rests_on) not in (None, workspace.digest(rests_on))
 
 
 def _places(workspace: Workspace, paths: Iterable[str]) -> list[Item]:
