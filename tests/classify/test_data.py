@@ -125,7 +125,7 @@ def test_a_balance_of_another_split_is_left_aside(tmp_path):
     assert source.weights is None
     assert source.copies is None
     assert source.splits.count("train") == 5, "what the old balance left out is back"
-    (said,) = (note for note in source.notes if "balance" in note)
+    (said,) = (note for note in source.notes if note.startswith("The balance"))
     assert f"`curate balance {root}` makes it anew" in said
     weights = read_dataset(source, SIXTEEN, workers=1).train.weights
     np.testing.assert_allclose(weights, np.array([1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 3]) * 5 / 2, rtol=1e-6)
