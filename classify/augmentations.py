@@ -173,7 +173,7 @@ def _drawn(source: Source, random: np.random.Generator) -> Iterator[int]:
     """Numbers of all pictures that training may draw, in random order, from a new class each time it can be."""
     rows: dict[str, list[int]] = {}
     for index in random.permutation(len(source.paths)).tolist():
-        if source.splits is None or source.splits[index] == "train":
+        if source.drawn(index)[0] in ("", "train"):
             rows.setdefault(source.labels[index], []).append(index)
     while rows:
         for label in list(rows):

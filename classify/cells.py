@@ -71,7 +71,10 @@ class Cell:
         if not result or result["key"] != self.key:
             return None
         judged = all(result.get(name, {}).get("digest") == test.digest for name, test in self.tests.items())
-        return result if judged else None
+        if not judged:
+            return None
+        # What an earlier plan had it judged on is not this one's.
+        return {name: value for name, value in result.items() if name in self.tests or not _is_test(value)}
 
     def prepare(self, cells: Path, workers: int | None) -> Path:
         """Write down in the cell's folder what is to be done; returns the folder."""
@@ -93,14 +96,16 @@ class Cell:
         return folder
 
 
+def _is_test(value: Any) -> bool:
+    """Whether a value of `result.json` is what a test came to (see `_judge`)."""
+    return isinstance(value, dict) and "digest" in value
+
+
 def source_digest(source: Source) -> str:
     """SHA-256 of the pictures to learn from: names, sizes, classes, parts and balance; not of what is in them."""
     sha = hashlib.sha256()
     for i, path in enumerate(source.paths):
-        row: list[Any] = [path, source.labels[i], _size(source.items[i])]
-        row.append(source.splits[i] if source.splits is not None else "")
-        row.append(float(source.weights[i]) if source.weights is not None else 1)
-        row.append(int(source.copies[i]) if source.copies is not None else 1)
+        row = [path, source.labels[i], _size(source.items[i]), *source.drawn(i)]
         sha.update(json.dumps(row).encode())
     return sha.hexdigest()
 

@@ -46,8 +46,25 @@ class Group:
         if self.size == 1:
             return list(numbers)
         found = torch.tensor(numbers, dtype=torch.float64)
-        distributed.broadcast(found, 0, group=self.control)
+        self._told(found)
         return [float(number) for number in found]
+
+    def _told(self, numbers: torch.Tensor) -> None:
+        """Put the first process's numbers into every process's. Raises UserError where one of them has ended."""
+        try:
+            distributed.broadcast(numbers, 0, group=self.control)
+        except RuntimeError as error:
+            raise UserError(
+                "Another of the processes that train together has ended.", "See what it said."
+            ) from error
+
+    def alike(self, text: str) -> bool:
+        """Whether all processes have the same text."""
+        if self.size == 1:
+            return True
+        same = torch.tensor([float(self.agree_text(text) == text)], dtype=torch.float64)
+        distributed.all_reduce(same, distributed.ReduceOp.MIN, group=self.control)
+        return bool(same.item())
 
     def agree_text(self, text: str) -> str:
         """The first process's text, in every process."""
@@ -58,7 +75,7 @@ class Group:
         found = torch.zeros(int(length), dtype=torch.uint8)
         if self.first:
             found[:] = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-        distributed.broadcast(found, 0, group=self.control)
+        self._told(found)
         return bytes(found.tolist()).decode()
 
     def shared(self, network: nn.Module, changing: bool = False) -> nn.Module:

@@ -43,7 +43,7 @@ def from_text(text: str) -> Any:
     """A value as TOML writes it; what is no TOML value is a text without quotes."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:  # no TOML, or a number of thousands of digits
         return text
 
 
@@ -76,6 +76,9 @@ def _meant(name: str, fields: Mapping[str, dataclasses.Field[Any]]) -> str:
     return ""
 
 
+_HUGE = 10**300
+"""Whole numbers from here on are too large for a float."""
+
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
@@ -93,7 +96,7 @@ def _checked(value: Any, hint: Any, field: dataclasses.Field[Any], where: str) -
             raise UserError(f"{where} is a list of {count} whole numbers, not {value!r}.", meaning)
         return tuple(_checked(item, int, field, where) for item in value)
     if hint is float and type(value) is int:
-        value = float(value)
+        value = float(value) if abs(value) < _HUGE else math.inf
     if type(value) is not hint:
         raise UserError(f"{where} is {_WORDS[hint]}, not {value!r}.", meaning)
     low, high, choices = (field.metadata[limit] for limit in ("low", "high", "choices"))

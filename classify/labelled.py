@@ -13,6 +13,7 @@ from pathlib import Path
 
 from classify.data.items import Item, Source
 from classify.data.readers import read_known
+from classify.data.readers.folders import may_not_be_read
 from classify.data.readers.known import origin
 from classify.data.readers.table import read_csv
 from classify.data.readers.workspace import held_back, test_part
@@ -232,12 +233,7 @@ def _files_below(folder: Path) -> tuple[list[str], int]:
     files: list[str] = []
     hidden = 0
 
-    def refuse(error: OSError) -> None:
-        raise UserError(
-            f"{error.filename}: may not be read ({error.strerror}).", "Give a folder that you may read."
-        ) from error
-
-    for place, inner, names in os.walk(folder, onerror=refuse):
+    for place, inner, names in os.walk(folder, onerror=may_not_be_read):
         hidden += sum(name.startswith(".") for name in (*inner, *names))
         inner[:] = [name for name in inner if not name.startswith(".")]
         below = Path(place).relative_to(folder)

@@ -25,6 +25,7 @@ from classify.transfer import Start, check_size
 from classify.views import Views
 from classify.weights import write_whole
 from curate.errors import UserError
+from curate.words import are, counted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +35,9 @@ _MEASURING = 0.02
 
 _SAVE_SECONDS = 20.0
 """Least time between two checkpoints."""
+
+_BEST = "best."
+"""What the names of the kept weights begin with in a checkpoint."""
 
 _FITTED = 2_000
 """Most validation pictures that a temperature is fitted on: its standard error is then about a fiftieth."""
@@ -108,23 +112,33 @@ class Run:
         self.settings = settings
         self.learner = Learner(network, settings, begin.preprocessing, plan, device, group, head)
         self.state = checkpoints.Progress()
-        self.about = {"data": data.fingerprint, "classes": data.classes, "channels_last": plan.channels_last}
+        self.about = {
+            "data": data.fingerprint,
+            "drawn": data.draws,
+            "classes": data.classes,
+            "channels_last": plan.channels_last,
+            "processes": group.size,
+        }
+        self.best: dict[str, torch.Tensor] = {}
+        """The weights that are kept, and the epoch that `best.safetensors` is of."""
+        self.written = 0
         if stored:
             self._restore(stored)
-        elif group.first:
+        self.clock = start - self.state.elapsed
+        self.saved = time.monotonic()
+        self.pool = Pool(data.train, settings, len(data.classes), device)
+        self.learner.shift = self.pool.shift
+        self.val_rows = torch.from_numpy(data.val.rows)
+        self.budget = self._budget()
+        if not self.state.step:
+            self._see_time()
+        if group.first and not stored:
             write_whole(folder / "settings.toml", settings.to_toml().encode())
             session.begin(
                 initial, self.options, settings, data, str(plan), device, begin.describe(data.classes)
             )
         if data.seen:
             write_whole(folder / fingerprints.NAME, fingerprints.pack(data.seen))
-        self.clock = start - self.state.elapsed
-        self.saved = time.monotonic()
-        self.best: dict[str, torch.Tensor] | None = None
-        self.pool = Pool(data.train, settings, len(data.classes), device)
-        self.learner.shift = self.pool.shift
-        self.val_rows = torch.from_numpy(data.val.rows)
-        self.budget = self._budget()
 
     def _plan(
         self, network: torch.nn.Module, settings: Settings, stored: Any, head: frozenset[str]
@@ -155,13 +169,30 @@ class Run:
 
     def _restore(self, stored: tuple[dict[str, torch.Tensor], checkpoints.Progress, dict[str, Any]]) -> None:
         tensors, state, about = stored
+        if about.get("processes") != self.group.size:
+            raise UserError(
+                f"{self.folder}: was trained by {counted(about.get('processes', 1), 'process')} together, now there "
+                f"{are(self.group.size)} {self.group.size}.",
+                "Go on with as many, or start a new run with another --out.",
+            )
         if about != self.about:
             raise UserError(
-                f"{self.folder}: the pictures are no longer those that this run started with.",
+                f"{self.folder}: the pictures, their order or their balance are no longer those that this run started with.",
                 "Start a new run with another --out.",
             )
-        self.learner.restore(tensors)
+        try:
+            self.learner.restore(tensors)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise UserError(
+                f"{self.folder}: its settings.toml is not that of its checkpoint, which holds another network or optimiser.",
+                "Put the settings back, or start a new run with another --out.",
+            ) from error
         self.state = state
+        kept = {name.removeprefix(_BEST): value for name, value in tensors.items() if name.startswith(_BEST)}
+        self.best = kept or self._averaged()
+        if self.group.first and not state.finished:
+            # A session that was killed while it saved may have left that of a later epoch, which is none of this run now.
+            self._write_best()
         self.session.first = state.epoch
         self.say(f"Going on after epoch {state.epoch} ({state.elapsed / 60:.1f} minutes done).")
 
@@ -172,6 +203,16 @@ class Run:
         if training.pictures:
             steps = min(steps, math.ceil(training.pictures / training.batch_size))
         return Budget(steps, 60 * training.minutes)
+
+    def _see_time(self) -> None:
+        """Raise UserError where nothing is left to learn in: the weights would be as they were drawn."""
+        (used,) = self.group.agree(self.budget.used(0, self.elapsed))
+        if used >= 1:
+            raise UserError(
+                f"training.minutes = {self.settings.training.minutes:g}: reading the pictures and measuring took all of it "
+                f"({self.elapsed / 60:.2g} minutes).",
+                "Give it more, or training.minutes=0 and epochs.",
+            )
 
     @property
     def elapsed(self) -> float:
@@ -229,7 +270,7 @@ class Run:
             done += 1
         if not losses:
             return None
-        loss = float(torch.stack(losses).mean())
+        loss = self._sound(float(torch.stack(losses).mean()))
         waiting, trained = self.learner.waiting.seconds(), time.monotonic()
         macro_f1 = accuracy = math.nan
         seen = self._side(self.budget.used(self.state.step, self.elapsed))
@@ -255,12 +296,26 @@ class Run:
             left=self.elapsed * (1 - used) / max(used, 1e-9),
         )
 
+    def _sound(self, loss: float) -> float:
+        """The loss, where it and the weights are numbers. Raises UserError: what comes after would be worth nothing."""
+        sums = [value.sum(dtype=torch.float64) for value in self.learner.network.parameters()]
+        (sound,) = self.group.agree(math.isfinite(loss) and bool(torch.stack(sums).isfinite().all()))
+        if not sound:
+            raise UserError(
+                f"{self.folder}: in epoch {self.state.epoch + 1} the loss is no number any more.",
+                f"Start a new run with a lower optimizer.lr (it is {self.settings.optimizer.lr:g}).",
+            )
+        return loss
+
     def _step(self, indices: NDArray[np.int64], used: float) -> torch.Tensor:
         self.learner.waiting.begin()
         images, labels, weighed = self.pool.batch(indices)
         targets = self.learner.targets(labels, weighed, len(self.data.classes))
         self.learner.freezing.at(used)
-        return self.learner.step(images, targets, self._rate(used), self.state.step, self._side(used))
+        rate = self._rate(
+            used + 0.5 / self.budget.steps
+        )  # that of the step's middle: at its start warm-up begins with 0
+        return self.learner.step(images, targets, rate, self.state.step, self._side(used))
 
     def _side(self, used: float) -> int:
         """What the network sees of the pictures at the share `used` of the budget, pixels."""
@@ -278,21 +333,26 @@ class Run:
         """Enter the epoch into the history, keep its weights where they are the best so far, and see whether to end."""
         patience = self.settings.training.patience if epoch.side == self.preprocessing.size else 0
         if enter(self.state, epoch, len(self.data.val), patience):
-            self.best = {name: value.clone() for name, value in self.learner.averaged.state_dict().items()}
+            self.best = self._averaged()
+
+    def _averaged(self) -> dict[str, torch.Tensor]:
+        """The averaged weights as they are now."""
+        return {name: value.clone() for name, value in self.learner.averaged.state_dict().items()}
 
     def _save(self) -> None:
         """Write the weights, the history and the checkpoint."""
         begun = time.monotonic()
-        if self.best is not None:
-            self._write_weights("best.safetensors", self.best, self.state.best_epoch)
-            self.best = None
+        self._write_best()
         self._write_weights("last.safetensors", self.learner.averaged.state_dict(), self.state.epoch)
         if self.state.finished:
             self._calibrate()
         write_whole(self.folder / "history.csv", as_csv(self.state.history).encode())
         self.state.elapsed = self.elapsed
         self.session.save(self.state.epoch, self.state.finished)
-        checkpoints.write(self.folder, self.learner.state(), self.state, self.about)
+        tensors = self.learner.state()
+        if self.state.best_epoch != self.state.epoch:  # else they are the averaged ones
+            tensors |= {f"{_BEST}{name}": value for name, value in self.best.items()}
+        checkpoints.write(self.folder, tensors, self.state, self.about)
         self.saved = time.monotonic()
         seconds = self.saved - begun + self.state.history[-1]["evaluation_seconds"]
         self.budget.closing = max(self.budget.closing, seconds + self._fitting)
@@ -314,6 +374,11 @@ class Run:
             with self.learner.autocast():
                 for name in provenance.WEIGHTS:
                     fit_file(self.folder / name, pictures, labels, str(self.device))
+
+    def _write_best(self) -> None:
+        if self.written != self.state.best_epoch:
+            self._write_weights("best.safetensors", self.best, self.state.best_epoch)
+            self.written = self.state.best_epoch
 
     def _write_weights(self, name: str, state: dict[str, torch.Tensor], epoch: int) -> None:
         row = self.state.history[epoch - 1]

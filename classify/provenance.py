@@ -82,7 +82,7 @@ def versions() -> dict[str, str]:
 
 
 def computed_on(device: torch.device) -> dict[str, Any]:
-    """What the numbers depend on beside versions: device, the processor's instructions, threads."""
+    """What the numbers depend on beside versions: device, the processor's instructions, threads, processes where several."""
     import torch
 
     found = {
@@ -92,6 +92,8 @@ def computed_on(device: torch.device) -> dict[str, Any]:
     }
     if device.type == "cuda":
         found["gpu"] = torch.cuda.get_device_name(device)
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        found["processes"] = torch.distributed.get_world_size()
     return found
 
 

@@ -11,6 +11,7 @@ from classify.data.cache import fits
 from classify.data.prints import resolved
 from classify.settings import Settings, read_settings
 from curate.errors import Locked, UserError
+from curate.paths import path_to_text
 from curate.words import listed
 
 
@@ -20,6 +21,7 @@ def settings_of(run: Path, settings: Settings | None, resume: bool) -> Settings:
     if not resume:
         if run.is_file():
             raise UserError(f"{run}: is a file; a run needs a folder.", "Give another place with --out.")
+        see_text(run, "safetensors opens its files by", "Give another place with --out.")
         # One that ended before its first checkpoint has nothing to go on with.
         if any((run / name).exists() for name in (checkpoints.NAME, "best.safetensors", "last.safetensors")):
             raise UserError(
@@ -30,7 +32,7 @@ def settings_of(run: Path, settings: Settings | None, resume: bool) -> Settings:
     if not stored.exists():
         raise UserError(f"{run}: there is no run to go on with.", "Leave --resume away to start one.")
     own = read_settings(stored)
-    if settings is not None and settings != Settings():
+    if settings is not None:
         theirs = settings.resolved().to_dict()
         other = [
             f"{section}.{key} = {value}, not {theirs[section][key]}"
@@ -44,6 +46,22 @@ def settings_of(run: Path, settings: Settings | None, resume: bool) -> Settings:
                 "Resume with all the settings that it was started with, or with none; or start a new run with another --out.",
             )
     return own
+
+
+def see_text(path: Path, wanted: str, remedy: str) -> None:
+    """Raise UserError where a path is not UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{path_to_text(str(path))}: is not UTF-8, which {wanted}.", remedy) from error
+
+
+def see_apart(out: Path, pictures: Path | None) -> None:
+    """Raise UserError where `out` lies inside the folder of pictures: it would be taken for some of them."""
+    if pictures is not None and pictures.resolve() in (out.resolve(), *out.resolve().parents):
+        raise UserError(
+            f"{out}: lies inside {pictures}, among the pictures.", "Give another place with --out."
+        )
 
 
 @contextlib.contextmanager
@@ -67,6 +85,10 @@ def held(folder: Path, name: str) -> Iterator[None]:
         raise Locked(
             f"{folder}: another {name} is at work in this folder.",
             "Wait for it to end, or give another place with --out.",
+        ) from error
+    except OSError as error:  # a time-out is one too
+        raise UserError(
+            f"{folder}: cannot be written ({error.strerror}).", "Give another place with --out."
         ) from error
     try:
         yield

@@ -16,7 +16,7 @@ from classify.cell_runner import CellRunner
 from classify.cells import Cell, Data
 from classify.data.sources import find_source
 from classify.plan import Combination, Plan, read_plan, value_of
-from classify.runs import held
+from classify.runs import held, see_apart
 from classify.search import Proposals
 from classify.weights import write_whole
 from curate.errors import UserError
@@ -74,10 +74,7 @@ class _Sweep:
         self.combinations = plan.combinations()
         """The baseline first; a search adds to them."""
         for folder in (plan.train, plan.test):
-            if folder is not None and folder.resolve() in (out.resolve(), *out.resolve().parents):
-                raise UserError(
-                    f"{out}: lies inside {folder}, among the pictures.", "Give another place with --out."
-                )
+            see_apart(out, folder)
         self.tests = {"test": Data(plan.test.resolve(), work.folder_digest(plan.test))} if plan.test else {}
         _check_models(plan, self.combinations)
         for combination in self.combinations:
@@ -122,14 +119,16 @@ class _Sweep:
                 break
             try:
                 combination = proposals.ask()
-            except UserError as error:  # settings that are right one by one, but not together
+                cells = self._cells([combination])
+            except (
+                UserError
+            ) as error:  # settings that are right one by one, but not together, or data that cannot be read
                 self.passed_over.append(f"Trial {number + 1} was passed over: {error.message}")
                 self.say(self.passed_over[-1])
                 proposals.tell(None)
                 continue
             if all(combination.settings != known.settings for known in self.combinations):
                 self.combinations.append(combination)
-            cells = self._cells([combination])
             self.runner.run(cells)
             found = self.runner.results.get(cells[0].key, {})
             values = [found[seed][self.plan.compare] for seed in self.plan.seeds if seed in found]

@@ -16,7 +16,7 @@ from classify.distributed import join
 from classify.history import Epoch
 from classify.loop import Run, TrainResult
 from classify.models.ensemble import check_parts
-from classify.runs import cache_folder, prints_of, run_folder, settings_of
+from classify.runs import cache_folder, prints_of, run_folder, see_apart, see_text, settings_of
 from classify.scalars import check_tensorboard, scalars
 from classify.settings import Settings
 from classify.transfer import prepare
@@ -47,11 +47,15 @@ def train(
     start = time.monotonic()
     run = Path(out)
     settings = settings_of(run, settings, resume)
+    for folder in settings.data.extra:
+        see_text(Path(folder), "settings.toml is written in", "Give the folder of data.extra another name.")
     check_tensorboard(settings)
     if isinstance(source, Source):
         found, place = source, source.root
     else:
         found, place = find_source(source, settings.data.raw, settings.data.extra), Path(source)
+    if found.kind in ("folders", "workspace"):
+        see_apart(run, found.root)
     device = chosen_device(settings)
     with (
         room(settings),
@@ -79,6 +83,11 @@ def train(
             raise UserError(
                 f"training.patience is {settings.training.patience}, but {place} has no validation part: nothing tells when to stop.",
                 "Give it one, in a workspace with `curate split DIR --val 0.1`, or set training.patience=0.",
+            )
+        if not group.alike(data.fingerprint + data.draws):
+            raise UserError(
+                f"{place}: the processes that train together read different pictures there.",
+                "Give all of them the same folder, or copies of it.",
             )
         for note in data.notes:
             say(note)

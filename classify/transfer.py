@@ -201,6 +201,11 @@ def _go_on(settings: Settings, file: Path) -> Start:
     look = Look(earlier.preprocessing.size, earlier.preprocessing.mean, earlier.preprocessing.std)
     preprocessing = _preprocessing(settings, look)
     options = dict(found["options"])
+    if settings.model.width not in (0, options.get("width", 0)):
+        raise UserError(
+            f"model.width = {settings.model.width} has no effect on the network that {file} holds.",
+            "Leave model.width at 0.",
+        )
     if "dropout" in options:
         options["dropout"] = settings.model.dropout
     if name.startswith("timm:"):

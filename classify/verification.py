@@ -324,11 +324,16 @@ class _Verifier:
     def _unrepeatable(self) -> str:
         """Why training anew would not give the same bytes; empty where it should."""
         training = self.settings.training
-        device = self.record["computed_on"].get("device")
+        computed = self.record["computed_on"]
+        device = computed.get("device")
         if self.record["start"] != RANDOM_START:
             return "the run did not start from random weights"
         if training.minutes > 0:
             return f"training.minutes is {training.minutes:g}, so the schedule followed the clock"
+        if computed.get("processes", 1) != 1:
+            return (
+                f"{computed['processes']} processes trained it together (torchrun), and here it would be one"
+            )
         if self.record["arithmetic"] != str(Plan(training.precision, True)):
             return f"{self.record['arithmetic']} was measured to be the fastest; training anew would take channels last"
         if not self.place.exists():

@@ -48,7 +48,8 @@ def train_command(
     terminal.again = "The same command with --resume goes on after the last epoch that was saved."
     if not speaks():
         terminal.quiet, terminal.json = True, False
-    chosen = read_settings(settings, set_ or [])
+    # On resuming, none is not the defaults: those of the run hold.
+    chosen = read_settings(settings, set_ or []) if settings or set_ or not resume else None
     with terminal.progress("Reading pictures") as progress:
         result = train(
             source,

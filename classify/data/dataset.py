@@ -93,6 +93,15 @@ class Dataset:
     files: list[ReadFile]
     seen: list[Seen]
 
+    @property
+    def draws(self) -> str:
+        """SHA-256 of what epochs are drawn from: the training pictures in their order, with labels, weights and copies."""
+        contents = [file.sha256 for file in self.files if file.part == "train"]
+        sha = hashlib.sha256("".join(contents).encode())
+        for values in (self.train.labels, self.train.weights, self.train.copies):
+            sha.update(np.ascontiguousarray(values).tobytes())
+        return sha.hexdigest()
+
 
 def read_dataset(
     source: Source,
@@ -201,7 +210,7 @@ def _part(
     if source.copies is not None:
         copies[own] = source.copies[where[own]]
     if source.weights is not None:
-        weights = _with_extra(source.weights[where[own]], index, own)
+        weights, copies = _with_extra(source.weights[where[own]], copies, index, own)
     else:
         weights = (1 / np.maximum(np.bincount(index, minlength=len(classes)), 1))[index].astype(np.float32)
     if len(weights):
@@ -210,21 +219,32 @@ def _part(
 
 
 def _with_extra(
-    weights: NDArray[np.float32], index: NDArray[np.int64], own: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """Weights (N,) where `weights` are those of the `own` pictures only: each class keeps its sum, shared by all of it.
+    weights: NDArray[np.float32], copies: NDArray[np.int32], index: NDArray[np.int64], own: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Weights and copies (N,) where `weights` are those of the `own` pictures only: each class keeps its sum of weight times
+    copies, shared by all of it.
 
     An extra picture counts as much as its class's mean.
     """
     if own.all():
-        return weights
-    total = np.bincount(index[own], weights, minlength=int(index.max()) + 1)
-    before = np.bincount(index[own], minlength=len(total))
-    after = np.bincount(index, minlength=len(total))
-    mean = np.divide(total, before, out=np.ones(len(total)), where=before > 0)
-    full = mean[index]
+        return weights, copies
+    classes = int(index.max()) + 1
+    count = np.bincount(index[own], minlength=classes)
+
+    def mean(values: NDArray[np.generic]) -> NDArray[np.float64]:
+        total = np.bincount(index[own], values, minlength=classes)
+        return np.divide(total, count, out=np.ones(classes), where=count > 0)
+
+    full, copies = (
+        mean(weights)[index],
+        np.where(own, copies, np.rint(mean(copies[own]))[index]).astype(np.int32),
+    )
     full[own] = weights
-    return (full * (np.maximum(before, 1) / np.maximum(after, 1))[index]).astype(np.float32)
+    before = np.bincount(index[own], weights * copies[own], minlength=classes)
+    after = np.bincount(index, full * copies, minlength=classes)
+    # A class that has extra pictures only counts as one picture.
+    scale = np.where(count > 0, before, 1) / np.where(after > 0, after, 1)
+    return (full * scale[index]).astype(np.float32), copies
 
 
 def _files(

@@ -99,6 +99,15 @@ class Source:
     extra: int = 0
     test: Path | None = None
 
+    def drawn(self, index: int) -> tuple[str, float, int]:
+        """Part (empty where the set decides on none), weight and copies of a picture; extra ones are as they come."""
+        own = index < len(self.items) - self.extra
+        return (
+            "" if self.splits is None else self.splits[index] if own else "train",
+            1.0 if self.weights is None or not own else float(self.weights[index]),
+            1 if self.copies is None or not own else int(self.copies[index]),
+        )
+
 
 def check_classes(name: str, labels: Sequence[str]) -> None:
     """Raise UserError where the labels are of one class only."""

@@ -1,14 +1,19 @@
+import dataclasses
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
+from classify.augmentations import _drawn
+from classify.cells import source_digest
 from classify.data.augmentation import Augmentation
 from classify.data.cache import read_pictures
 from classify.data.dataset import read_dataset
 from classify.data.sampling import draw_epoch
-from classify.data.sources import find_source
+from classify.data.sources import _added, find_source
 from classify.data.splitting import groups, hold_out
 from classify.labelled import LabelledPictures
 from classify.settings import AugmentationSettings
@@ -359,10 +364,53 @@ def test_extra_pictures_share_the_weight_that_a_workspace_gave_their_class(tmp_p
     (more / "b").mkdir(parents=True)
     noise(50).save(more / "b" / "x.png")
     data = read_dataset(find_source(root, extra=(str(more),)), SIXTEEN, workers=1)
-    np.testing.assert_array_equal(data.train.copies, [1, 3, 1, 1])
+    np.testing.assert_array_equal(data.train.copies, [1, 3, 1, 2])
     np.testing.assert_allclose(
-        data.train.weights, np.array([0.5, 4 / 3, 2 / 3, 1]) * 4 / 3.5, rtol=1e-6
-    )  # of class b: 2 + 1 before, and 2 + 1 + their mean after, times two thirds
+        data.train.weights, np.array([0.5, 1.4, 0.7, 1.05]) * 4 / 3.65, rtol=1e-6
+    )  # of class b: 2 x 3 + 1 before, and two of their mean, 1.5, more after; times 7 / 10
+
+
+def test_extra_pictures_leave_an_oversampled_class_as_often(tmp_path):
+    root = folder_of(tmp_path / "set", {"a": 20, "b": 4})
+    source = dataclasses.replace(
+        find_source(root),
+        splits=["train"] * 24,
+        weights=np.ones(24, np.float32),
+        copies=np.repeat([1, 5], [20, 4]),
+    )
+    folder_of(tmp_path / "more", {"b": 4})
+    for count in (0, 4):
+        both = _added(source, tmp_path / "more") if count else source
+        part = read_dataset(both, SIXTEEN, workers=1).train
+        rates = part.weights * part.copies
+        assert len(part) == 24 + count
+        assert rates[part.labels == 1].sum() == pytest.approx(rates.sum() / 2)
+
+
+def test_what_is_known_of_each_picture_goes_on_through_the_extra_ones(tmp_path):
+    root, _ = curated(tmp_path, SPLITS, [(0.5, 1), (0.5, 0), (2.0, 3), (1.0, 1)])
+    folder_of(tmp_path / "more", {"b": 1})
+    source = find_source(root, extra=(str(tmp_path / "more"),))
+    assert [source.drawn(index) for index in (0, 1, 2, 5)] == [
+        ("train", 0.5, 1), ("val", 1.0, 1), ("train", 2.0, 3), ("train", 1.0, 1),
+    ]  # fmt: skip
+    assert find_source(root, raw=True).drawn(0) == ("", 1.0, 1)
+    assert source_digest(source) != source_digest(find_source(root))
+    assert sum(1 for _ in _drawn(source, np.random.default_rng(0))) == 4
+
+
+def test_a_class_folder_that_may_not_be_read_is_told(tmp_path, monkeypatch):
+    root = folder_of(tmp_path / "set", {"a": 2, "b": 2, "b/deep": 1})
+    scandir = os.scandir
+
+    def locked(path):
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", locked)
+    with pytest.raises(UserError, match=r"deep: may not be read \(Permission denied\)"):
+        find_source(root)
 
 
 @pytest.mark.parametrize(

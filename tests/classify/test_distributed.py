@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -101,3 +102,43 @@ def test_each_process_takes_its_part_of_the_batch() -> None:
     assert ALONE.part(batch).tolist() == batch.tolist()
     assert ALONE.agree(1.5, 2) == [1.5, 2]
     assert ALONE.agree_text("ä") == "ä"
+
+
+BY_RANK = """
+import os, sys
+from classify.cli import main
+pictures, other, out = sys.argv[1:]
+small = ["data.size=16", "model.width=4", "training.minutes=0", "training.epochs=1", "training.precision=fp32"]
+words = [word for text in (*small, "training.device=cpu") for word in ("--set", text)]
+sys.argv = ["classify", "train", other if os.environ["RANK"] == "1" else pictures, "--out", out, *words]
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("other", "out", "message"),
+    [("fewer", "run", "read different pictures there"), ("data", "file/run", "cannot be made")],
+)
+def test_what_stops_several_processes_is_one_sentence_each(
+    pictures: Path, tmp_path: Path, other: str, out: str, message: str
+) -> None:
+    (tmp_path / "script.py").write_text(BY_RANK)
+    (tmp_path / "file").touch()
+    shutil.copytree(pictures, tmp_path / "fewer")
+    (tmp_path / "fewer" / "a" / "3.png").unlink()
+    launch = [
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        str(tmp_path / "script.py"),
+    ]
+    done = subprocess.run(
+        [sys.executable, *launch, str(pictures), str(tmp_path / other), str(tmp_path / out)],
+        check=False, capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=120,
+    )  # fmt: skip
+    assert done.returncode
+    assert message in done.stderr
+    assert "this is a bug" not in done.stderr
+    assert not (tmp_path / "run").exists()

@@ -51,6 +51,8 @@ def test_a_whole_number_does_for_a_number():
         ("training.epochs=true", "is a whole number"),
         ("training.minutes=nan", "must be 0 or more"),
         ("training.minutes=inf", "must be a finite number"),
+        (f"training.minutes=1{'0' * 400}", "must be a finite number"),
+        (f"training.minutes=1{'0' * 5000}", "is a number, not"),
         ("training.epochs=0", "must be 1 or more"),
         ("augmentation.flip=1.5", "from 0 to 1"),
         ("data.raw=1", "is true or false"),

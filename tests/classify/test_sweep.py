@@ -236,6 +236,8 @@ def test_another_test_folder_is_judged_without_training(plan, place, tmp_path, t
         content, _ = run(plan(top=f'test = "{place / "test"}"'), tmp_path / "out")
     assert len(trained) == len(judged) == 2
     assert content["rows"][0]["test_accuracy"] == 0.2
+    content, _ = run(plan(), tmp_path / "out")
+    assert "test_accuracy" not in content["rows"][0], "the plan names no test any more"
 
 
 def test_the_budget_leaves_cells_and_says_so(plan, tmp_path, trained):
@@ -306,6 +308,15 @@ def test_a_proposal_that_cannot_be_is_passed_over(plan, tmp_path, trained):
     assert len(trained) == 1 + 4 - len(told)
     again, _ = run(plan(text), tmp_path / "out")
     assert again["sentences"] == content["sentences"]
+
+
+def test_proposed_data_that_cannot_be_read_are_passed_over(plan, tmp_path, trained):
+    pytest.importorskip("optuna")
+    text = f"[search]\ntrials = 3\ndata.extra = {{ choices = [['{tmp_path / 'nowhere'}']] }}\n"
+    content, _ = run(plan(text), tmp_path / "out")
+    told = [sentence for sentence in content["sentences"] if "nowhere: there is no such folder" in sentence]
+    assert len(told) == 3
+    assert len(trained) == 1, "the baseline"
 
 
 def test_networks_of_other_libraries_are_known(plan, tmp_path, trained):

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from classify import loop, models, pool, provenance, weights
+from classify import checkpoints, loop, models, pool, provenance, weights
 from classify.checkpoints import Progress
 from classify.data.sources import find_source
 from classify.history import Epoch, enter, scores, standard_error
@@ -22,6 +22,7 @@ from classify.schedule import Budget, learning_rate, side
 from classify.settings import OptimizerSettings, Settings, read_settings
 from classify.stopwatch import Stopwatch
 from classify.training import train
+from classify.transfer import prepare
 from classify.weights import Preprocessing
 from curate.errors import UserError
 
@@ -200,10 +201,123 @@ def test_minutes_end_the_run_with_the_schedule_done(shapes, tmp_path):
     assert time.monotonic() - start < 60
 
 
-def test_a_budget_too_small_still_makes_weights(shapes, tmp_path):
-    result = train(shapes, tmp_path / "run", tiny("training.minutes=0.0001"), workers=1)
-    assert result.pictures == 16
-    assert weights.load(result.last).classes == ["cross", "disc"]
+def test_minutes_that_reading_uses_up_are_told_and_leave_nothing(shapes, tmp_path):
+    with pytest.raises(UserError, match=r"training\.minutes = 0\.0001: reading .* took all of it") as caught:
+        train(shapes, tmp_path / "run", tiny("training.minutes=0.0001"), workers=1)
+    assert "Give it more" in caught.value.remedy
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_one_step_learns_in_it(shapes, tmp_path):
+    settings = tiny("training.epochs=1", "training.batch_size=64").resolved()
+    result = train(shapes, tmp_path / "run", settings, workers=1)
+    assert result.pictures == 64
+    drawn = prepare(settings, tmp_path / "none").network(["cross", "disc"], 0)[0].state_dict()
+    learnt = weights.load(result.last).model.state_dict()
+    assert not torch.equal(learnt["head.weight"], drawn["head.weight"])
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_what_was_kept_stays(shapes, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "_SAVE_SECONDS", 0)
+    wild = ["optimizer.name=sgd", "optimizer.lr=100", "optimizer.weight_decay=10", "optimizer.warmup=0"]
+    epochs: list[Epoch] = []
+    with pytest.raises(UserError, match=r"in epoch \d+ the loss is no number any more") as caught:
+        train(shapes, tmp_path / "run", tiny("training.epochs=40", *wild), workers=1, on_epoch=epochs.append)
+    assert "lower optimizer.lr (it is 100)" in caught.value.remedy
+    assert all(np.isfinite(epoch.loss) for epoch in epochs)
+    if epochs:
+        kept = weights.load(tmp_path / "run" / "best.safetensors").model.state_dict()
+        assert all(value.isfinite().all() for value in kept.values())
+
+
+def test_a_run_among_its_own_pictures_is_refused(shapes):
+    before = sorted(shapes.rglob("*"))
+    with pytest.raises(UserError, match="among the pictures"):
+        train(shapes, shapes / "runs" / "shapes", tiny("training.epochs=1"), workers=1)
+    assert sorted(shapes.rglob("*")) == before
+
+
+@pytest.fixture
+def stopped(shapes, tmp_path, monkeypatch):
+    """A run that was interrupted after its second epoch of four."""
+    monkeypatch.setattr(loop, "_SAVE_SECONDS", 0)
+
+    def stop(epoch):
+        if epoch.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(shapes, tmp_path / "run", tiny("training.epochs=4"), workers=1, on_epoch=stop)
+    return tmp_path / "run"
+
+
+def test_settings_that_were_changed_below_a_run_are_told(shapes, stopped):
+    text = (stopped / "settings.toml").read_text()
+    for key, value in (("muon", "adamw"), ("small-resnet", "plain-cnn")):
+        (stopped / "settings.toml").write_text(text.replace(f'name = "{key}"', f'name = "{value}"'))
+        with pytest.raises(UserError, match=r"settings\.toml is not that of its checkpoint"):
+            train(shapes, stopped, resume=True, workers=1)
+
+
+def test_best_weights_of_a_later_epoch_than_the_checkpoints_are_not_kept(shapes, stopped):
+    """As a kill leaves them between the weights and the checkpoint."""
+    tensors, progress, _ = checkpoints.read(stopped)
+    ahead = weights.load(stopped / "best.safetensors")
+    state = {name: value + 1 for name, value in ahead.model.state_dict().items()}
+    weights.save(
+        stopped / "best.safetensors", state, model="small-resnet", model_options=ahead.metadata["model"]["options"],
+        classes=ahead.classes, preprocessing=ahead.preprocessing, settings=ahead.settings, extra={"epoch": 3},
+    )  # fmt: skip
+
+    def stop(epoch):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(shapes, stopped, resume=True, workers=1, on_epoch=stop)
+    found = weights.load(stopped / "best.safetensors")
+    assert found.metadata["epoch"] == progress.best_epoch
+    prefix = "best." if progress.best_epoch != progress.epoch else "averaged."
+    for name, value in found.model.state_dict().items():
+        assert torch.equal(value, tensors[prefix + name])
+
+
+def test_kept_weights_of_an_earlier_epoch_go_through_a_stop(shapes, tmp_path, monkeypatch):
+    def first_alone(state, *rest):
+        enter(state, *rest)
+        state.best_epoch = 1
+        return state.epoch == 1
+
+    def stop(epoch):
+        if epoch.epoch == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "_SAVE_SECONDS", 0)
+    monkeypatch.setattr(loop, "enter", first_alone)
+    best = tmp_path / "run" / "best.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        train(shapes, tmp_path / "run", tiny("training.epochs=3"), workers=1, on_epoch=stop)
+    kept = weights.load(best).model.state_dict()
+    best.write_bytes(b"torn by a full disk")
+    train(shapes, tmp_path / "run", resume=True, workers=1)
+    again = weights.load(best)
+    assert again.metadata["epoch"] == 1
+    assert all(torch.equal(value, kept[name]) for name, value in again.model.state_dict().items())
+
+
+def test_another_balance_or_order_is_not_gone_on_with(shapes, stopped):
+    source = find_source(shapes)
+    twice = dataclasses.replace(
+        source, copies=np.full(len(source.items), 2, np.int32), weights=np.ones(len(source.items), np.float32)
+    )
+    with pytest.raises(UserError, match="their order or their balance are no longer those"):
+        train(twice, stopped, resume=True, workers=1)
+    tensors, progress, about = checkpoints.read(stopped)
+    checkpoints.write(stopped, tensors, progress, {**about, "processes": 2})
+    with pytest.raises(UserError, match="was trained by 2 processes together, now there is 1") as caught:
+        train(shapes, stopped, resume=True, workers=1)
+    assert "Go on with as many" in caught.value.remedy
+    checkpoints.write(stopped, tensors, progress, about)
+    assert train(shapes, stopped, resume=True, workers=1).epochs == 4
 
 
 def test_time_that_runs_out_between_two_epochs_makes_no_empty_one(shapes, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NoReturn
 
 from classify.data.items import Source
 from classify.data.readers.parts import Rows, joined
@@ -70,6 +71,13 @@ def _from_parts(root: Path, folders: list[str]) -> Source:
     return joined(root, "folders", rows, "train", notes)
 
 
+def may_not_be_read(error: OSError) -> NoReturn:
+    """Raise UserError for a folder that cannot be listed; `os.walk` passes over it where it is not told."""
+    raise UserError(
+        f"{error.filename}: may not be read ({error.strerror}).", "Give a folder that you may read."
+    ) from error
+
+
 def _class_folders(root: Path) -> tuple[list[str], int]:
     """Names of the folders that are classes, sorted, and the number of files beside them; hidden ones are neither."""
     try:
@@ -78,15 +86,13 @@ def _class_folders(root: Path) -> tuple[list[str], int]:
             folders = sorted(entry.name for entry in shown if entry.is_dir())
             return folders, sum(entry.is_file() for entry in shown)
     except OSError as error:
-        raise UserError(
-            f"{root}: cannot be read ({error.strerror}).", "Give a folder that you may read."
-        ) from error
+        may_not_be_read(error)
 
 
 def _pictures(root: Path, name: str) -> list[str]:
     """Paths of the files below the class folder, as text, sorted; whether each is a picture shows when it is read."""
     found = []
-    for folder, folders, files in os.walk(root / name):
+    for folder, folders, files in os.walk(root / name, onerror=may_not_be_read):
         folders[:] = [inner for inner in folders if not inner.startswith(".")]
         below = os.path.relpath(folder, root)
         found += [

@@ -80,7 +80,7 @@ def _files(place: Path) -> dict[tuple[str, str], dict[str, Path]]:
     found: dict[tuple[str, str], dict[str, Path]] = {}
     for name in sorted(names_in(place)):
         match = _NAME.fullmatch(name)
-        if match:
+        if match and (place / name).is_file():  # some unpackers leave a folder of the same name
             key = match["set"], _PARTS[match["part"].lower()]
             # The plain file sorts before the gzipped one, which is then the same once more.
             found.setdefault(key, {}).setdefault(match["what"].lower(), place / name)

@@ -51,6 +51,10 @@ def test_names_with_dots_and_a_pack_beside_the_plain_file(tmp_path):
     for path in list(dotted.iterdir()):
         path.rename(dotted / path.name.replace("-idx", ".idx"))
     assert len(find_source(dotted).items) == 12
+    (
+        dotted / "train-images-idx3-ubyte"
+    ).mkdir()  # as one site's archive unpacks: a folder of the other spelling
+    assert len(find_source(dotted).items) == 12
 
 
 def test_the_folder_above_will_do(tmp_path):
