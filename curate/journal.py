@@ -90,14 +90,13 @@ def undo(workspace: Workspace, *, dry_run: bool = False, progress: Progress = si
     """
     journal = Journal.read(workspace)
     if dry_run:
-        found = [
-            move for move in journal.moves.values() if move.open and os.path.lexists(journal.places(move)[1])
-        ]
+        with _explained(workspace, "undo"):
+            found = journal.there()
         return UndoResult(len(found), sum(move.size for move in found), dry_run=True)
-    if not journal.folders and not any(move.open for move in journal.moves.values()):
+    if not journal.folders and not any(move.open or move.lost for move in journal.moves.values()):
         return UndoResult(0, 0)
     with _explained(workspace, "undo"), journal.writing():
-        before = {move.id for move in journal.moves.values() if move.open}
+        before = {move.id for move in journal.moves.values() if move.open or move.lost}
         journal.settle()
         blocked, missing = _restore(journal, progress)
         _restore_folder_times(journal)
@@ -120,9 +119,10 @@ def undo(workspace: Workspace, *, dry_run: bool = False, progress: Progress = si
 def state(workspace: Workspace) -> State:
     """What is in quarantine now; changes nothing."""
     journal = Journal.read(workspace)
-    moves = [move for move in journal.moves.values() if move.open]
-    there = [move for move in moves if os.path.lexists(journal.places(move)[1])]
-    return State(len(there), sum(move.size for move in there), sum(move.pending for move in moves))
+    with _explained(workspace, "status"):
+        there = journal.there()
+    pending = sum(move.pending for move in journal.moves.values())
+    return State(len(there), sum(move.size for move in there), pending)
 
 
 # Checks before anything is moved ---------------------------------------------------------------------------------
@@ -342,10 +342,10 @@ def _make_folder(journal: Journal, path: str, folder: str) -> None:
 
 def _restore(journal: Journal, progress: Progress) -> tuple[list[Skipped], tuple[str, ...]]:
     """Put files back, the last moved first; returns those that were blocked and those that are missing."""
-    todo = sorted((move for move in journal.moves.values() if move.open), key=lambda move: -move.id)
-    missing = [move for move in todo if not os.path.lexists(journal.places(move)[1])]
+    todo = journal.there()
+    found = {move.id for move in todo}
+    missing = [move for move in journal.moves.values() if move.open and move.id not in found]
     journal.write([{"event": "gone", "id": move.id} for move in missing])
-    todo = [move for move in todo if move.open]
     blocked: list[Skipped] = []
     progress(0, len(todo))
     for start in range(0, len(todo), _BATCH):

@@ -42,6 +42,11 @@ class Move:
         """The file may be in quarantine."""
         return self.pending or self.state == "moved"
 
+    @property
+    def lost(self) -> bool:
+        """It was in quarantine, and was not found there: perhaps the disk was not at hand."""
+        return self.state == "gone"
+
 
 @dataclass
 class Journal:
@@ -76,7 +81,7 @@ class Journal:
             # The first record since all of a folder's files were in place tells how it was.
             self.folders.setdefault(record["path"], record)
         elif event == "undone":
-            busy = {os.path.dirname(move.path) for move in self.moves.values() if move.open}
+            busy = {os.path.dirname(move.path) for move in self.moves.values() if move.open or move.lost}
             self.folders = {path: record for path, record in self.folders.items() if path in busy}
         elif "id" in record:
             self.moves[record["id"]].state = event
@@ -109,6 +114,18 @@ class Journal:
         for move in [move for move in self.moves.values() if move.pending]:
             old, new = self.places(move)
             self.write([{"event": moving.settle(old, new, move.id, move.state), "id": move.id}])
+
+    def there(self) -> list[Move]:
+        """Moves whose file is in quarantine now, the last one first, those that were missed before too.
+
+        Raises OSError where it cannot be seen.
+        """
+        found: dict[str, Move] = {}
+        for move in sorted(self.moves.values(), key=lambda move: (move.open, move.id), reverse=True):
+            # The place of a file that was missed may have been given to another since.
+            if (move.open or move.lost) and move.to not in found and moving.exists(self.places(move)[1]):
+                found[move.to] = move
+        return sorted(found.values(), key=lambda move: -move.id)
 
     def next_id(self) -> int:
         """A number that no move has."""

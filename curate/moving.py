@@ -116,7 +116,7 @@ def settle(old: str, new: str, number: int, state: str) -> str:
     Returns what is true now: `moved` (it is in quarantine), `dropped` or `restored` (it is at its old place), `gone`.
     """
     _remove_if_there(part_name(new if state == "move" else old, number))
-    there, here = os.path.lexists(new), os.path.lexists(old)
+    there, here = exists(new), exists(old)
     if there and here and _same(old, new):
         os.unlink(new)  # the old place is the safe one, whichever way the file was going
         there = False
@@ -125,6 +125,15 @@ def settle(old: str, new: str, number: int, state: str) -> str:
     if here:
         return "dropped" if state == "move" else "restored"
     return "gone"
+
+
+def exists(path: str) -> bool:
+    """Whether there is something of that name. Raises OSError where that cannot be seen: a closed place is not an empty one."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _same(one: str, other: str) -> bool:

@@ -468,6 +468,58 @@ def test_undo_says_once_what_somebody_took_out_of_the_quarantine(workspace: Work
     assert journal.undo(workspace).missing == ()
 
 
+def test_a_quarantine_that_was_not_at_hand_is_not_forgotten(workspace: Workspace, tmp_path: Path) -> None:
+    before = snapshot(workspace.root)
+    journal.apply(workspace)
+    (workspace.path / "quarantine").rename(tmp_path / "unmounted")
+    result = journal.undo(workspace)
+    assert (result.files, len(result.missing)) == (0, REMOVED)
+    assert journal.state(workspace).files == 0
+    (tmp_path / "unmounted").rename(workspace.path / "quarantine")
+    assert journal.state(workspace).files == REMOVED
+    assert journal.undo(workspace, dry_run=True).files == REMOVED
+    result = journal.undo(workspace)
+    assert (result.files, result.missing) == (REMOVED, ())
+    assert snapshot(workspace.root) == before
+
+
+def test_a_quarantine_that_cannot_be_looked_into_is_not_taken_for_empty(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = snapshot(workspace.root)
+    journal.apply(workspace)
+    lstat = os.lstat
+
+    def closed(path: Any, **more: Any) -> os.stat_result:
+        if "quarantine" in os.fsdecode(path):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return lstat(path, **more)
+
+    monkeypatch.setattr(os, "lstat", closed)
+    for command in (journal.undo, journal.state):
+        with pytest.raises(UserError, match="Permission denied"):
+            command(workspace)
+    monkeypatch.undo()
+    assert journal.undo(workspace).files == REMOVED
+    assert snapshot(workspace.root) == before
+
+
+def test_the_place_of_a_lost_file_may_be_anothers_by_now(workspace: Workspace) -> None:
+    journal.apply(workspace)
+    (workspace.path / "quarantine/emu/only.png").unlink()
+    journal.undo(workspace)
+    newer = workspace.root / "emu/only.png"
+    newer.parent.mkdir(exist_ok=True)
+    newer.write_bytes(b"second")
+    about = newer.stat()
+    replan(workspace, path="emu/only.png", size=about.st_size, mtime_ns=about.st_mtime_ns)
+    journal.apply(workspace)
+    assert journal.state(workspace).files == REMOVED
+    result = journal.undo(workspace)
+    assert (result.files, result.missing) == (REMOVED, ())
+    assert newer.read_bytes() == b"second"
+
+
 def test_a_name_that_goes_twice_into_quarantine_comes_back_in_order(workspace: Workspace) -> None:
     journal.apply(workspace)
     newer = workspace.root / "emu/only.png"
