@@ -2,7 +2,8 @@
 
 Each function first runs what it needs and what is stale, just as the commands do, and changes nothing in the folder;
 only `apply` and `undo` do. Keyword settings are the fields of the stage's settings class (see its documentation);
-left out, they are those of the last run in this workspace, or the defaults.
+where none is given for a stage, they are those of its last run in this workspace, or the defaults; where one is, the others have
+their defaults.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ def build(
     size: int | None,
     fit: str,
     dry_run: bool,
+    workers: int | None,
     progress: Progress,
 ) -> Path:
     """Make the tree `out` of the plan's rows `kept`: `out/LABEL/...`, each file at its path below the root.
@@ -64,7 +65,10 @@ def build(
     full; Refused where a picture changed since it was scanned. Then nothing is left behind.
     """
     out = Path(os.path.realpath(out))
-    _check_place(root, out)
+    try:
+        _check_place(root, out)
+    except OSError as error:
+        raise _explain(error, out) from error
     rows: Iterable[Any] = kept.itertuples(index=False)
     for row in rows:
         reason = moving.why_changed(moving.place(root, row.path), row.size, row.mtime_ns)
@@ -88,7 +92,7 @@ def build(
         if os.path.lexists(part):
             shutil.rmtree(part)  # what a killed run left
         part.mkdir()
-        for _ in map_chunks(write, jobs, workers=1 if how == "link" else None, progress=progress):
+        for _ in map_chunks(write, jobs, workers=1 if how == "link" else workers, progress=progress):
             pass
         if hasattr(os, "sync"):
             os.sync()

@@ -43,12 +43,13 @@ def apply(
     size: int | None = None,
     fit: str = "pad",
     dry_run: bool = False,
+    workers: int | None = None,
     progress: Progress = silent,
 ) -> ApplyResult:
     """Carry the plan out: what is to go moves to `WORKSPACE/quarantine`, under its path below the root.
 
     With `copy_to` or `link_to` the folder is left alone, and what is kept is copied or linked to that place; `size`
-    (pixels) brings copies to `size` x `size` by `fit` (pad, crop or stretch), as PNG.
+    (pixels) brings copies to `size` x `size` by `fit` (pad, crop or stretch), as PNG; `workers` are processes that copy.
 
     Raises Refused, before anything is moved, where the plan is older than the tables it rests on, where pictures came
     into the folder since, or where the file kept for a duplicate is gone, unreadable or changed; UserError for a folder that cannot be written, a full disk, or
@@ -63,7 +64,15 @@ def apply(
         how = "copy" if copy_to is not None else "link"
         kept = plan[(plan["action"] != "remove") & (plan["stage"] != "scan")]
         target = cleantree.build(
-            workspace.root, kept, Path(out), how, size=size, fit=fit, dry_run=dry_run, progress=progress
+            workspace.root,
+            kept,
+            Path(out),
+            how,
+            size=size,
+            fit=fit,
+            dry_run=dry_run,
+            workers=workers,
+            progress=progress,
         )
         return ApplyResult(how, str(target), len(kept), int(kept["size"].sum()), dry_run=dry_run)
     journal = Journal.read(workspace)
@@ -256,7 +265,7 @@ def _quarantine(journal: Journal, todo: Sequence[Any], progress: Progress) -> tu
     known = [
         {"event": "folder", "path": folder} | record for folder, record in zip(folders, records, strict=True)
     ]
-    journal.write([begin, *known])
+    journal.write([begin, *known, *_joined(journal.workspace, todo)])
     done: list[Any] = []
     late: list[Skipped] = []
     progress(0, len(todo))
@@ -278,6 +287,17 @@ def _quarantine(journal: Journal, todo: Sequence[Any], progress: Progress) -> tu
         progress(min(start + _BATCH, len(todo)), len(todo))
     journal.write([{"event": "applied", "time": _now()}])
     return done, late
+
+
+def _joined(workspace: Workspace, todo: Sequence[Any]) -> list[dict[str, Any]]:
+    """Records of the contents that stay, and that the split keeps on one side by way of a picture that goes."""
+    if not workspace.has("splits"):
+        return []
+    splits = workspace.read("splits")
+    going = splits["path"].isin([row.path for row in todo])
+    staying = splits[splits["group"].isin(splits.loc[going, "group"]) & ~going & (splits["content"] != "")]
+    sets = [sorted(set(contents)) for _, contents in staying.groupby("group")["content"]]
+    return [{"event": "joined", "contents": contents} for contents in sets if len(contents) > 1]
 
 
 def _intention(workspace: Workspace, number: int, row: Any) -> dict[str, Any]:

@@ -55,6 +55,8 @@ class Journal:
     workspace: Workspace
     moves: dict[int, Move] = field(default_factory=dict)
     folders: dict[str, dict[str, Any]] = field(default_factory=dict)
+    joined: list[list[str]] = field(default_factory=list)
+    """Contents of one picture each that stayed in the folder, and were known to be one by what is in quarantine now."""
     file: io.FileIO = field(init=False, repr=False)
 
     @classmethod
@@ -80,7 +82,11 @@ class Journal:
         elif event == "folder":
             # The first record since all of a folder's files were in place tells how it was.
             self.folders.setdefault(record["path"], record)
+        elif event == "joined":
+            self.joined.append([str(content) for content in record["contents"]])
         elif event == "undone":
+            if not any(move.open or move.lost for move in self.moves.values()):
+                self.joined.clear()  # all is there again, to be compared anew
             busy = {os.path.dirname(move.path) for move in self.moves.values() if move.open or move.lost}
             self.folders = {path: record for path, record in self.folders.items() if path in busy}
         elif "id" in record:

@@ -194,12 +194,15 @@ def staleness(workspace: Workspace) -> dict[str, str]:
 @contextlib.contextmanager
 def session(root: str | Path, path: str | Path | None = None) -> Iterator[Workspace]:
     """The workspace of a folder, locked. One that was made for nothing (the folder holds no picture) is gone again."""
-    new = not Workspace(Path(root).resolve(), path).path.exists()
     workspace = Workspace.open(root, path)
-    try:
-        with workspace.lock():
+    with workspace.lock():
+        try:
             yield workspace
-    except UserError:
-        if new and {entry.name for entry in workspace.path.iterdir()} <= {"workspace.json", ".lock"}:
-            shutil.rmtree(workspace.path, ignore_errors=True)
-        raise
+        except UserError:
+            # While it is held: another that came in between has not begun.
+            if workspace.made and {entry.name for entry in workspace.path.iterdir()} <= {
+                "workspace.json",
+                ".lock",
+            }:
+                shutil.rmtree(workspace.path, ignore_errors=True)
+            raise

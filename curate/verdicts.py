@@ -44,8 +44,19 @@ Said = tuple[str, str, str]
 
 
 def read_verdicts(workspace: Workspace) -> pd.DataFrame:
-    """The table `verdicts`; empty where nobody has said anything yet."""
-    return workspace.read("verdicts") if workspace.has("verdicts") else VERDICTS.empty()
+    """The table `verdicts`; empty where nobody has said anything yet.
+
+    Raises UserError where it is there and cannot be read: what people said is not made anew.
+    """
+    if workspace.has("verdicts"):
+        return workspace.read("verdicts")
+    file = workspace.path / "verdicts.parquet"
+    if file.exists():
+        raise UserError(
+            f"{file}: what people said cannot be read: it is damaged, or of another version.",
+            "Put a copy of it back, or move it elsewhere to go on without.",
+        )
+    return VERDICTS.empty()
 
 
 def record(workspace: Workspace, said: Iterable[Said]) -> pd.DataFrame:

@@ -14,6 +14,7 @@ import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,18 @@ class Origin:
     version: int
 
 
+def _recorded_root(place: Path) -> str:
+    """The folder that the workspace in `place` says it is of; empty where it is no workspace. Raises UserError."""
+    try:
+        if not (place / _MARK).is_file():
+            return ""
+        return path_from_text(json.loads((place / _MARK).read_text(encoding="utf-8"))["root"])
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise UserError(
+            f"{place / _MARK}: cannot be read ({error}).", "Make the workspace anew with `curate scan DIR`."
+        ) from error
+
+
 class Workspace:
     """The tables of one folder.
 
@@ -54,41 +67,64 @@ class Workspace:
 
     def __init__(self, root: str | Path, path: str | Path | None = None) -> None:
         self.root = Path(root).absolute()
-        self.path = (
-            Path(path).absolute() if path is not None else self.root.with_name(self.root.name + ".curate")
-        )
+        self.made = False
+        """Whether this object made the workspace's folder."""
+        if path is not None:
+            self.path = Path(os.path.realpath(path))
+        elif self.root.name:
+            self.path = self.root.with_name(self.root.name + ".curate")
+        else:
+            raise UserError(
+                f"{self.root}: has no place beside it for a workspace.", "Give one with --workspace W."
+            )
 
     @classmethod
     def open(cls, root: str | Path, path: str | Path | None = None) -> Workspace:
         """The workspace of the folder `root`, made if there is none. Raises UserError where that cannot be."""
         root = Path(root)
-        if not root.exists():
+        try:
+            if not os.path.lexists(root):
+                raise UserError(
+                    f"{root}: there is no such folder.",
+                    "Check the path; it is taken from the current folder.",
+                )
+            if not stat.S_ISDIR(root.stat().st_mode):
+                raise UserError(
+                    f"{root}: is a file, not a folder.", "Give the folder that holds the pictures."
+                )
+            workspace = cls(root.resolve(), path)
+            its = _recorded_root(workspace.root)
+        except (OSError, RuntimeError) as error:  # a loop of links is a RuntimeError
+            reason = error.strerror if isinstance(error, OSError) else error
             raise UserError(
-                f"{root}: there is no such folder.", "Check the path; it is taken from the current folder."
-            )
-        if not root.is_dir():
-            raise UserError(f"{root}: is a file, not a folder.", "Give the folder that holds the pictures.")
-        workspace = cls(root.resolve(), path)
+                f"{root}: cannot be looked at ({reason}).", "Give a folder that you may read."
+            ) from error
+        if its:
+            raise UserError(f"{root}: is the workspace of {its}, not a folder of pictures.", f"Give {its}.")
         if workspace.path == workspace.root or workspace.root in workspace.path.parents:
             raise UserError(
                 f"{workspace.path}: a workspace cannot lie inside the folder that it describes.",
                 "Give another place with --workspace.",
             )
         workspace._create()
+        if path is not None:
+            workspace._see_whose()
         return workspace
+
+    def _see_whose(self) -> None:
+        """Raise UserError where the workspace, which was named, is another folder's that is still there."""
+        recorded = _recorded_root(self.path)
+        if recorded and Path(recorded).is_dir() and not self.root.samefile(recorded):
+            raise UserError(
+                f"{self.path}: is the workspace of {recorded}, not of {self.root}.",
+                "Give another place with --workspace.",
+            )
 
     @classmethod
     def find(cls, place: str | Path, path: str | Path | None = None) -> Workspace | None:
         """The workspace that exists at `place` (a workspace, or a folder with one beside it); None if there is none."""
         place = Path(place)
-        if path is None and (place / _MARK).is_file():
-            try:
-                root = path_from_text(json.loads((place / _MARK).read_text(encoding="utf-8"))["root"])
-            except (ValueError, KeyError, OSError) as error:
-                raise UserError(
-                    f"{place / _MARK}: cannot be read ({error}).",
-                    "Make the workspace anew with `curate scan DIR`.",
-                ) from error
+        if path is None and (root := _recorded_root(place)):
             beside = place.absolute().with_name(place.absolute().name.removesuffix(".curate"))
             # A folder moved together with its workspace is still found.
             return cls(root if Path(root).is_dir() or not beside.is_dir() else beside, place)
@@ -96,26 +132,26 @@ class Workspace:
         return workspace if (workspace.path / _MARK).is_file() else None
 
     def _create(self) -> None:
-        made = not self.path.exists()
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                self.path.mkdir()
+                self.made = True
+            if not self.path.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             if not (self.path / _MARK).is_file():
                 self.write_bytes(_MARK, json.dumps({"root": path_to_text(str(self.root))}).encode())
-        except (PermissionError, FileExistsError, NotADirectoryError) as error:
-            if made:
+        except OSError as error:
+            if self.made:
                 with contextlib.suppress(OSError):
                     self.path.rmdir()
-            raise UserError(
-                f"{self.path}: the workspace cannot be written ({error.strerror}).",
-                "Give a folder that you may write to with --workspace W.",
-            ) from error
-        except OSError as error:
-            if error.errno == errno.EROFS:
-                raise UserError(
-                    f"{self.path}: the workspace cannot be written ({error.strerror}).",
-                    "Give a folder that you may write to with --workspace W.",
-                ) from error
-            raise
+            raise self._closed(error) from error
+
+    def _closed(self, error: OSError) -> UserError:
+        return UserError(
+            f"{self.path}: the workspace cannot be written ({error.strerror}).",
+            "Give a folder that you may write to with --workspace W.",
+        )
 
     # Writing ---------------------------------------------------------------------------------------------------
 
@@ -132,6 +168,8 @@ class Workspace:
                 f"{self.path}: another run is at work in this workspace.",
                 "Wait for it to end, or give another place with --workspace.",
             ) from error
+        except OSError as error:  # a time-out is one too
+            raise self._closed(error) from error
         try:
             self._sweep()
             yield
@@ -163,6 +201,8 @@ class Workspace:
                     f"{target}: cannot be written: {error.strerror or 'the disk is full'}. The table before it is untouched.",
                     "Make room, or give another place with --workspace, then run the same command again.",
                 ) from error
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                raise self._closed(error) from error
             raise
         except BaseException:
             with contextlib.suppress(OSError):
@@ -242,14 +282,22 @@ class Workspace:
             return None
 
     def read(self, name: str) -> pd.DataFrame:
-        """The stored table. Raises UserError where it has not been made yet."""
+        """The stored table. Raises UserError where it has not been made yet, or is damaged."""
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         if not self.has(name):
             raise UserError(
                 f"{self.path}: there is no table '{name}' yet.", f"Run `curate run {self.root}` first."
             )
-        frame: pd.DataFrame = pq.read_table(self.path / f"{name}.parquet").to_pandas()
+        file = self.path / f"{name}.parquet"
+        try:
+            frame: pd.DataFrame = pq.read_table(file).to_pandas()
+        except (pa.ArrowException, OSError) as error:
+            raise UserError(
+                f"{file}: is damaged ({str(error).splitlines()[0]}).",
+                f"Move it elsewhere, then run `curate run {self.root}`, which makes it anew.",
+            ) from error
         return frame
 
     def digest(self, name: str) -> str:

@@ -132,7 +132,15 @@ def apply_command(
             terminal.say("Nothing was done.")
             return
         with terminal.progress("Applying") as progress:
-            done = journal.apply(workspace, copy_to=copy, link_to=link, size=size, fit=fit, progress=progress)
+            done = journal.apply(
+                workspace,
+                copy_to=copy,
+                link_to=link,
+                size=size,
+                fit=fit,
+                workers=session.workers,
+                progress=progress,
+            )
     terminal.result(**dataclasses.asdict(done))
     terminal.say(done.sentence)
     if moves:

@@ -94,6 +94,8 @@ def write_table(frame: pd.DataFrame, file: str | os.PathLike[str]) -> None:
     odd = (bytes, list, np.ndarray)
     plain = [name for name in frame.columns if not any(isinstance(value, odd) for value in frame[name])]
     target = Path(file)
+    if not target.name or target.is_dir():
+        raise UserError(f"{target}: is a folder.", "Give the name of a file with --csv.")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         frame[plain].to_csv(temporary, index=False)

@@ -153,7 +153,8 @@ def find_pairs(
     ):
         rows[a, b] = ("near", score, evidence)
     lead = dict(zip(prints["content"], leads, strict=True))
-    for content, other, verdict in verdicts[["content", "other", "verdict"]].itertuples(index=False):
+    in_order = verdicts.sort_values("said", kind="stable")  # the last word on two pictures counts
+    for content, other, verdict in in_order[["content", "other", "verdict"]].itertuples(index=False):
         ends = sorted({lead[c] for c in (content, other) if c in lead})
         if len(ends) < 2:
             continue

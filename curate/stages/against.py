@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from curate.engine import map_chunks
 from curate.errors import UserError
-from curate.stages.scan import read_rows
+from curate.stages.scan import PASSING, read_rows
 from curate.tables import AGAINST
 from curate.walk import walk
 
@@ -49,7 +49,8 @@ def run(context: Context, settings: AgainstSettings) -> dict[str, pd.DataFrame]:
     known = AGAINST.empty()
     origin = context.workspace.origin("against")
     if origin is not None and origin.version == VERSION and origin.settings.get("folder") == root:
-        known = context.read("against").merge(found, on=["path", "size", "mtime_ns"])
+        stored = context.read("against")
+        known = stored[~stored["reason"].isin(PASSING)].merge(found, on=["path", "size", "mtime_ns"])
     missing = found[~found["path"].isin(known["path"])]
     rows = []
     work = list(missing.itertuples(index=False, name=None))

@@ -171,18 +171,24 @@ def _transparency(image: Image.Image) -> float:
 
 # What is known already -----------------------------------------------------------------------------------------
 
-_PASSING = ("permission", "vanished", "changed", "io_error")
+PASSING = ("permission", "vanished", "changed", "io_error")
 """Reasons that may be gone at the next look though size and time of change are the same."""
 
 
 def _stored(workspace: Workspace) -> pa.Table:
     """The rows of the last scan that ended, if this version of the scan made them."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     origin = workspace.origin("files")
     if origin is None or origin.version != VERSION:
         return FILES.arrow_schema().empty_table()
-    return pq.read_table(workspace.path / "files.parquet").replace_schema_metadata(None)
+    file = workspace.path / "files.parquet"
+    try:
+        return pq.read_table(file).replace_schema_metadata(None)
+    except (pa.ArrowException, OSError):  # damaged behind a whole footer: made anew
+        file.unlink()
+        return FILES.arrow_schema().empty_table()
 
 
 def _unchanged(stored: pa.Table, parts: pa.Table, listing: pd.DataFrame) -> pa.Table:
@@ -193,7 +199,7 @@ def _unchanged(stored: pa.Table, parts: pa.Table, listing: pd.DataFrame) -> pa.T
     rows = pa.concat_tables([stored, parts])
     keys = rows.select(["path", "size", "mtime_ns", "reason"]).to_pandas()
     keys["row"] = range(len(keys))
-    keys = keys[~keys["reason"].isin(_PASSING)].drop_duplicates("path", keep="last")
+    keys = keys[~keys["reason"].isin(PASSING)].drop_duplicates("path", keep="last")
     same = pd.merge(keys, listing, on=["path", "size", "mtime_ns"])
     return rows.take(pa.array(same["row"].sort_values().to_numpy()))
 

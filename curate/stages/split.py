@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from curate.errors import UserError
+from curate.ledger import Journal
 from curate.pipeline import Context
 from curate.stages.plan import describe_unreadable, plan_files
 from curate.tables import SPLITS
@@ -62,7 +63,8 @@ def run(context: Context, settings: SplitSettings) -> dict[str, pd.DataFrame]:
         context.read(name) for name in ("files", "pairs", "leaks", "duplicates", "photos")
     )
     said = labels_said(read_verdicts(context.workspace))
-    return {"splits": split_files(files, duplicates, photos, settings, pairs, leaks, said)}
+    joined = Journal.read(context.workspace).joined
+    return {"splits": split_files(files, duplicates, photos, settings, pairs, leaks, said, joined)}
 
 
 def split_files(
@@ -73,6 +75,7 @@ def split_files(
     pairs: pd.DataFrame | None = None,
     leaks: pd.DataFrame | None = None,
     said: Mapping[str, str] = MappingProxyType({}),
+    joined: Sequence[Sequence[str]] = (),
 ) -> pd.DataFrame:
     """One row a file of `files`, with the columns of `curate.tables.SPLITS`, sorted by path.
 
@@ -81,7 +84,7 @@ def split_files(
 
     What stays on one side: a group of `duplicates`, equal bytes, and, where `pairs` is given, whatever a chain of pairs
     connects. Two crops of one picture need not be found alike, and be kept both; through the whole picture, which may be
-    removed, they still belong together.
+    removed, they still belong together. `joined`: contents that did so through pictures that are in quarantine by now.
 
     Out are unreadable files, what the plan removes, and groups under several labels that wait for review. Each class
     is divided for itself: the parts' numbers of pictures are the largest remainders of its shares; a class of three
@@ -93,7 +96,7 @@ def split_files(
     rows: list[dict[Hashable, Any]] = (
         files[["path", "content", "label"]].sort_values("path", kind="stable").to_dict("records")
     )
-    roots = _join(rows, duplicates, pairs)
+    roots = _join(rows, duplicates, pairs, joined)
     groups: dict[int, _Group] = {}
     for index, row in enumerate(rows):
         if row["path"] not in outs:
@@ -137,7 +140,12 @@ def _check(settings: SplitSettings) -> None:
         )
 
 
-def _join(rows: list[dict[Hashable, Any]], duplicates: pd.DataFrame, pairs: pd.DataFrame | None) -> list[int]:
+def _join(
+    rows: list[dict[Hashable, Any]],
+    duplicates: pd.DataFrame,
+    pairs: pd.DataFrame | None,
+    joined: Sequence[Sequence[str]],
+) -> list[int]:
     """For each row the first row of its group: see `split_files` for what stays together."""
     parent = list(range(len(rows)))
 
@@ -162,11 +170,11 @@ def _join(rows: list[dict[Hashable, Any]], duplicates: pd.DataFrame, pairs: pd.D
             keys.append(("content", row["content"]))
         for key in keys:
             unite(first.setdefault(key, index), index)
-    if pairs is not None:
-        for pair in zip(pairs["content_a"], pairs["content_b"], strict=True):
-            ends = [first[("content", content)] for content in pair if ("content", content) in first]
-            if len(ends) == 2:
-                unite(*ends)
+    chains = [] if pairs is None else list(zip(pairs["content_a"], pairs["content_b"], strict=True))
+    for contents in (*chains, *joined):
+        ends = [first[("content", content)] for content in contents if ("content", content) in first]
+        for other in ends[1:]:
+            unite(ends[0], other)
     return [find(index) for index in range(len(rows))]
 
 

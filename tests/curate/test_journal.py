@@ -174,6 +174,28 @@ def test_apply_and_undo_again_and_again(workspace: Workspace) -> None:
         assert snapshot(workspace.root) == before
 
 
+def test_what_was_one_picture_by_way_of_what_goes_is_written_down(workspace: Workspace) -> None:
+    names = ["cat/keep.png", "cat/copy.png", "dog/unsure.png", "dog/photo.jpg", "flat.png"]
+    plan = workspace.read("plan").set_index("path")
+    rows = [
+        {
+            "path": name,
+            "content": plan.content[name],
+            "label": "",
+            "split": "train",
+            "group": group,
+            "reason": "",
+        }
+        for name, group in zip(names, [0, 0, 0, 1, 2], strict=True)
+    ]
+    workspace.write("splits", pd.DataFrame(rows))
+    journal.apply(workspace)
+    expected = sorted({plan.content["cat/keep.png"], plan.content["dog/unsure.png"]})
+    assert ledger.Journal.read(workspace).joined == [expected]
+    journal.undo(workspace)
+    assert ledger.Journal.read(workspace).joined == []
+
+
 def test_a_dry_run_changes_nothing(workspace: Workspace) -> None:
     before = snapshot(workspace.root.parent)
     result = journal.apply(workspace, dry_run=True)

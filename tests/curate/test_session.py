@@ -24,6 +24,12 @@ def test_csv_leaves_out_bytes_and_vectors(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["out.csv"]
 
 
+def test_csv_to_a_folder_is_told(tmp_path: Path) -> None:
+    for place in (tmp_path, "."):
+        with pytest.raises(UserError, match="is a folder"):
+            write_table(pd.DataFrame({"a": [1]}), place)
+
+
 def test_csv_to_a_place_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"out\.csv: cannot be written") as caught:
         write_table(FILES.empty(), tmp_path / "missing" / "out.csv")

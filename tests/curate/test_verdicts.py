@@ -75,6 +75,22 @@ def test_what_makes_no_sense_is_refused_as_a_whole(
         assert read_verdicts(workspace).empty
 
 
+def test_damaged_verdicts_are_not_taken_for_none(folder: Path) -> None:
+    curate.scan(folder, workers=1)
+    names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*.png"))[:2]]
+    with session(folder) as workspace:
+        record(workspace, [(names[0], "", "drawing")])
+        file = workspace.path / "verdicts.parquet"
+        data = file.read_bytes()
+        file.write_bytes(data[:-20])
+        for use in (lambda: read_verdicts(workspace), lambda: record(workspace, [(names[1], "", "drawing")])):
+            with pytest.raises(UserError, match="what people said cannot be read") as error:
+                use()
+            assert "Put a copy of it back" in error.value.remedy
+        file.write_bytes(data)
+        assert len(read_verdicts(workspace)) == 1
+
+
 def test_a_csv_of_verdicts(tmp_path: Path) -> None:
     file = tmp_path / "said.csv"
     file.write_text("a,b,verdict,note\nx.png,y.png, same,sure\n")

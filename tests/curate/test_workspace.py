@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,6 +35,10 @@ def left(workspace: Workspace) -> list[str]:
     return sorted(file.name for file in workspace.path.iterdir())
 
 
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 # Where it is ------------------------------------------------------------------------------------------------------
 
 
@@ -48,6 +53,81 @@ def test_another_place(tmp_path: Path) -> None:
     workspace = Workspace.open(tmp_path / "pictures", tmp_path / "deep" / "er")
     assert workspace.path == tmp_path / "deep" / "er"
     assert not (tmp_path / "pictures.curate").exists()
+
+
+def test_a_workspace_of_another_folder_is_not_taken(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    Workspace.open(tmp_path / "a", tmp_path / "w")
+    with pytest.raises(UserError, match=r"w: is the workspace of .*/a, not of .*/b") as caught:
+        Workspace.open(tmp_path / "b", tmp_path / "w")
+    assert "--workspace" in caught.value.remedy
+    (tmp_path / "a").rename(tmp_path / "moved")
+    assert Workspace.open(tmp_path / "moved", tmp_path / "w").path == tmp_path / "w"
+
+
+def test_a_folder_that_was_copied_with_its_workspace_has_its_own(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    Workspace.open(tmp_path / "a")
+    shutil.copytree(tmp_path / "a.curate", tmp_path / "b.curate")
+    assert Workspace.open(tmp_path / "b").path == tmp_path / "b.curate"
+
+
+def test_a_workspace_is_no_folder_of_pictures(workspace: Workspace) -> None:
+    with pytest.raises(UserError, match=r"is the workspace of .*pictures, not a folder") as caught:
+        Workspace.open(workspace.path)
+    assert str(workspace.root) in caught.value.remedy
+    assert not workspace.path.with_name("pictures.curate.curate").exists()
+
+
+def test_whether_it_lies_inside_is_told_by_the_places_not_by_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    monkeypatch.chdir(tmp_path / "beside")
+    for inside in ("../a/w", "../beside/../a/w", tmp_path / "link" / "w"):
+        with pytest.raises(UserError, match="cannot lie inside"):
+            Workspace.open("../a", inside)
+    assert not list((tmp_path / "a").iterdir())
+    monkeypatch.chdir(tmp_path / "a")
+    assert Workspace.open(".", "../w").path == tmp_path / "w"
+
+
+@pytest.mark.parametrize("name", ["loop", "x" * 300, "/"])
+def test_places_that_cannot_be_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+    with pytest.raises(UserError) as caught:
+        Workspace.open(name)
+    assert caught.value.remedy
+    assert names_in(tmp_path) == ["loop"]
+
+
+def test_a_name_too_long_for_its_workspace_is_told(tmp_path: Path) -> None:
+    (tmp_path / ("x" * 252)).mkdir()
+    with pytest.raises(UserError, match="cannot be written") as caught:
+        Workspace.open(tmp_path / ("x" * 252))
+    assert "--workspace" in caught.value.remedy
+
+
+def test_a_lock_that_cannot_be_had_is_told(workspace: Workspace) -> None:
+    (workspace.path / ".lock").mkdir()
+    with pytest.raises(UserError, match="cannot be written"), workspace.lock():
+        pass
+
+
+def test_a_damaged_table_is_named_with_what_mends_it(workspace: Workspace) -> None:
+    workspace.write("balance", balance(*(f"{number}.png" for number in range(500))))
+    file = workspace.path / "balance.parquet"
+    data = bytearray(file.read_bytes())
+    data[4:300] = bytes(296)
+    file.write_bytes(data)
+    with pytest.raises(UserError, match=r"balance\.parquet: is damaged") as caught:
+        workspace.read("balance")
+    assert "curate run" in caught.value.remedy
 
 
 def test_no_such_folder(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 import curate
+from curate import images
 from curate.duplicates.dedup import find_leaks, find_pairs
 from curate.duplicates.groups import all_pairs
 from curate.errors import UserError
@@ -105,6 +107,25 @@ def test_leaks_are_found_and_the_other_folder_is_left_alone(
     assert set(dedup(folder, against=test)["path"]) == {"cat/5.png"}, "the other folder is looked at anew"
 
 
+def test_a_file_of_the_other_folder_that_could_not_be_read_once_is_read_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test = tmp_path / "test"
+    (test / "cat").mkdir(parents=True)
+    shutil.copy(folder / "cat" / "4.png", test / "cat" / "seen.png")
+    read_file = images.read_file
+
+    def closed(path: str) -> Any:
+        if path.endswith("seen.png"):
+            raise images.Unreadable("permission", "Permission denied")
+        return read_file(path)
+
+    monkeypatch.setattr(images, "read_file", closed)
+    assert dedup(folder, against=test).empty
+    monkeypatch.undo()
+    assert set(dedup(folder, against=test)["path"]) == {"cat/4.png"}
+
+
 @pytest.mark.parametrize(
     ("place", "message"),
     [
@@ -189,6 +210,17 @@ def test_a_persons_word_outdoes_every_score_and_is_on_the_picture_not_on_the_fil
         ("a", "c", "verdict"),
         ("c", "d", "pixel"),
     ]
+
+
+def test_the_last_word_on_two_pictures_counts_whichever_files_showed_them() -> None:
+    known = prints(a="1", b="2", c="1", d="2")  # c has the pixels of a, d those of b
+    for first, last, tiers in (("same", "different", []), ("different", "same", ["verdict"])):
+        said = verdicts(("c", "d", first), ("a", "b", last))
+        for order in ("2026-01", "2026-02"), ("2026-02", "2026-01"):
+            said["said"] = order
+            found = find_pairs(known, judged(), said, 0.87)
+            wanted = tiers if order[0] < order[1] else [] if first == "different" else ["verdict"]
+            assert [tier for tier in found.tier if tier != "pixel"] == wanted
 
 
 def test_a_leak_is_tied_to_its_surest_partner_and_nothing_chains() -> None:

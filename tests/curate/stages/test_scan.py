@@ -437,6 +437,19 @@ def test_a_killed_scan_goes_on_where_it_stopped(root: Path, tmp_path: Path, read
     pd.testing.assert_frame_equal(resumed, whole, check_exact=True)
 
 
+def test_a_damaged_table_is_made_anew(root: Path, read: list[str]) -> None:
+    put(root, {f"{number}.png": picture(number) for number in range(9)})
+    whole = run(root)
+    file = Workspace.open(root).path / "files.parquet"
+    data = bytearray(file.read_bytes())
+    data[4:600] = bytes(596)  # the footer stays
+    file.write_bytes(data)
+    read.clear()
+    pd.testing.assert_frame_equal(run(root), whole)
+    assert len(read) == 9
+    pd.testing.assert_frame_equal(Workspace.open(root).read("files"), whole)
+
+
 def test_damaged_parts_are_read_anew(root: Path, read: list[str]) -> None:
     put(root, {"a.png": picture(), "b.png": picture(1)})
     parts = Workspace.open(root).path / "scan.parts"

@@ -284,3 +284,15 @@ def test_properties(
         for _, rows in used.groupby("label"):
             if rows.group.nunique() >= 3:
                 assert set(rows.split) == wished
+
+
+def test_what_was_joined_through_pictures_in_quarantine_stays_on_one_side():
+    files = make_files([(f"a/{number}.png", f"p{number}") for number in range(40)])
+    joined = [[content(f"p{number}") for number in (0, 7, 23)], [content("p1"), content("gone")]]
+    for seed in range(5):
+        table = split_files(
+            files, DUPLICATES.empty(), PHOTOS.empty(), SplitSettings(0.3, 0.3, seed), joined=joined
+        ).set_index("path")
+        three = table.loc[["a/0.png", "a/7.png", "a/23.png"]]
+        assert three["split"].nunique() == three["group"].nunique() == 1
+    assert table["group"].nunique() == 38
