@@ -140,8 +140,10 @@ def _read(place: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     try:
         predictions = pd.read_parquet(place / "predictions.parquet")
         metrics = json.loads((place / "metrics.json").read_text(encoding="utf-8"))
+        if not isinstance(metrics, dict):
+            raise TypeError("metrics.json holds no object")
         needed = {"path", "label", "prediction", "confidence"} - set(predictions)
-        needed |= {"folder", "weights"} - set(metrics)
+        needed |= {name for name in ("folder", "weights") if not isinstance(metrics.get(name), str)}
         needed |= {PROBABILITY + name for name in predictions.get("label", [])} - set(predictions)
     except (OSError, ValueError, TypeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -179,9 +181,13 @@ def _shower(
     if saliency is None:
         return plain, ""
     from classify import weights
+    from classify.provenance import file_digest
 
+    file = path_from_text(metrics["weights"])
     try:
-        classifier = weights.load(path_from_text(metrics["weights"]), default_device())
+        classifier = weights.load(file, default_device())
+        if metrics.get("weights_sha256", "") not in ("", file_digest(Path(file))):
+            raise UserError(f"{metrics['weights']}: has changed since.", "Evaluate anew.")
         look = saliency(classifier)
     except UserError as error:
         return plain, f"Where the network looked is not shown. {error.message} {error.remedy}"

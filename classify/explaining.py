@@ -107,6 +107,9 @@ def explain(
         content = _content(table, weights, classifier, layer, records)
         files["explain.json"] = json.dumps(content, indent=1, ensure_ascii=False).encode()
         write_all(place, files)
+        for sheet in place.glob("explain-*.png"):  # of an earlier call with more pictures
+            if sheet.name not in files:
+                sheet.unlink()
     return Explanation(content, [place / name for name in files if name.endswith(".png")], place)
 
 

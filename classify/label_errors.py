@@ -77,6 +77,11 @@ def find_label_errors(
         )
         workspace = Workspace.find(source)
         taking_part = _taking_part(found, pictures, workspace, folds, chosen.training.seed)
+        if not taking_part.judged.any():
+            raise UserError(
+                f"{found.root}: copies counted once, each class lies in one fold alone: nothing can be judged.",
+                "Give more pictures, or fewer folds with --folds.",
+            )
         for note in [*found.notes, *_notes(found, pictures, taking_part)]:
             say(note)
         if method == "embeddings":
@@ -143,7 +148,20 @@ def _taking_part(
         raise UserError(
             f"{source.root}: no class has {folds} pictures, one for each fold.", "Give fewer with --folds."
         )
+    few = "Give more pictures, or fewer folds with --folds."
+    if len(np.unique(group)) < folds:
+        raise UserError(
+            f"{source.root}: copies counted once, there are fewer than {folds} pictures, one for each fold.",
+            few,
+        )
     fold = folds_of(labels, contents, group, folds, seed)
+    for one in range(folds):
+        if len({label for label, its in zip(labels, fold.tolist(), strict=True) if its != one}) < 2:
+            raise UserError(
+                f"{source.root}: copies counted once, the pictures are too few: without one of {folds} folds only one class "
+                "is left to learn from.",
+                few,
+            )
     number = {name: index for index, name in enumerate(classes)}
     index = np.array([number[label] for label in labels], np.int64)
     inside = np.zeros((len(classes), folds), np.int64)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from classify.cli.session import Session, Weights, shared
+from curate.errors import UserError
 
 
 @shared
@@ -29,7 +30,11 @@ def export_command(
 
     terminal = session.terminal
     if card_only:
-        card = write_card(weights, None if out is None else out.parent)
+        if check is not None:
+            raise UserError(
+                "--check is for the ONNX file, which --card-only leaves away.", "Give one of them."
+            )
+        card = write_card(weights, out if out is None or out.is_dir() else out.parent)
         terminal.result(card=card)
         terminal.say(f"Written: {card}.")
         return

@@ -170,6 +170,8 @@ def _read(place: Path, name: str) -> _Evaluated:
     beside = file.with_name("metrics.json")
     try:
         metrics = json.loads(beside.read_bytes()) if beside.exists() else {}
+        if not isinstance(metrics, dict) or not isinstance(metrics.get("folder", ""), str):
+            raise ValueError("it is no record of an evaluation")
     except (OSError, ValueError) as error:
         raise UserError(f"{name}, {beside}: cannot be read ({error}).", "Evaluate once more.") from error
     return _Evaluated(file, table, metrics)
@@ -229,6 +231,10 @@ def _p(value: float) -> str:
     return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
 
 
+def _for_b(row: Mapping[str, Any]) -> bool:
+    return bool(row["groups_for_b"] > row["groups_for_a"])
+
+
 def _classes(per_class: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Which classes differ, with the number of classes allowed for, and which are too small to say."""
     sure = [name for name, row in per_class.items() if row["p_holm"] < 1 - LEVEL]
@@ -236,12 +242,14 @@ def _classes(per_class: Mapping[str, Mapping[str, Any]]) -> list[str]:
     count = counted(len(per_class), "class", "classes")
     said = []
     for way, names in (
-        ("better", [name for name in sure if per_class[name]["f1"]["difference"] > 0]),
-        ("worse", [name for name in sure if per_class[name]["f1"]["difference"] <= 0]),
+        # The direction of the test itself: F1 weighs the two kinds of mistakes otherwise, and may point the other way.
+        ("fewer", [name for name in sure if _for_b(per_class[name])]),
+        ("more", [name for name in sure if not _for_b(per_class[name])]),
     ):
         if names:
             said.append(
-                f"B is {way} at {listed(names)} (McNemar's test, Holm's correction for {count}, p < {1 - LEVEL:.2f})."
+                f"B makes {way} mistakes about {listed(names)} (McNemar's test, Holm's correction for {count}, "
+                f"p < {1 - LEVEL:.2f})."
             )
     if not sure:
         said.append(

@@ -242,17 +242,18 @@ def _per_class(
         for x in ("recall", "f1")
     )
     tests = [
-        mcnemar((a == i) == (labels == i), (b == i) == (labels == i), groups)["p"]
-        for i in range(len(classes))
+        mcnemar((a == i) == (labels == i), (b == i) == (labels == i), groups) for i in range(len(classes))
     ]
-    adjusted = holm(np.array(tests))
+    adjusted = holm(np.array([test["p"] for test in tests]))
     return {
         name: {
             "pictures": int((labels == i).sum()),
             "groups": len(np.unique(groups[labels == i])),
             "recall": recall[i],
             "f1": f1[i],
-            "p": tests[i],
+            "groups_for_a": tests[i]["groups_for_a"],
+            "groups_for_b": tests[i]["groups_for_b"],
+            "p": tests[i]["p"],
             "p_holm": float(adjusted[i]),
         }
         for i, name in enumerate(classes)

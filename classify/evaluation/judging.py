@@ -189,7 +189,8 @@ def _judge(
     classes = classifier.classes
     columns = ["path", "label", "prediction", "confidence", *(PROBABILITY + name for name in classes)]
     predictions = table.loc[readable & known, columns].reset_index(drop=True)
-    predictions.insert(4, "group", np.arange(len(predictions)) if seen is None else seen.groups)
+    if seen is not None:
+        predictions.insert(4, "group", seen.groups)
     scores = measure(predictions, classes) | uncertainty(predictions, classes, classifier.temperature)
     report = classification_report(predictions["label"].tolist(), predictions["prediction"].tolist())
     tell(
@@ -203,8 +204,8 @@ def _judge(
     match = found.match
     metrics = {
         "schema": SCHEMA,
-        "folder": path_to_text(str(found.root)),
-        "weights": path_to_text(str(weights)),
+        "folder": path_to_text(str(found.root.absolute())),  # who reads them may stand elsewhere
+        "weights": path_to_text(str(Path(weights).absolute())),
         "weights_sha256": file_digest(weights),
         **scores,
         "unreadable": unreadable[["path", "folder", "label", "reason", "detail"]].to_dict("records"),

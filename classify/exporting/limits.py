@@ -61,7 +61,7 @@ def _tested(metrics: Mapping[str, Any]) -> list[str]:
         )
     if absent := metrics.get("classes_without_pictures", []):
         found.append(f"Not tested at all: {_and(absent)}.")
-    leaks = metrics.get("leaks", {})
+    leaks = metrics.get("leaks") or {}  # none where they were not looked for
     if count := leaks.get("count", 0):
         are = "picture is" if count == 1 else "pictures are"
         without = leaks.get("without") or {}

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 HISTORY = "history.csv"
 METRICS = "evaluation/metrics.json"
 
+_ROUNDED = 1e-6
+"""The history has six decimals."""
+
 
 @dataclass(frozen=True)
 class Records:
@@ -76,14 +79,14 @@ def read_records(weights: str | Path) -> Records:
         classifier=classifier,
         parameters=sum(value.numel() for value in classifier.model.parameters()),
         provenance=provenance,
-        epoch=_epoch(path.parent / HISTORY, classifier.metadata.get("epoch"), notes),
+        epoch=_epoch(path.parent / HISTORY, classifier, notes),
         metrics=metrics,
         notes=notes,
     )
 
 
 def _json(path: Path, notes: list[str]) -> dict[str, Any]:
-    """The object in a JSON file; empty where there is none."""
+    """The object in a JSON file without what is null; empty where there is none."""
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -91,16 +94,21 @@ def _json(path: Path, notes: list[str]) -> dict[str, Any]:
     except (OSError, ValueError):
         content = None
     if isinstance(content, dict):
-        return content
+        return {name: value for name, value in content.items() if value is not None}
     notes.append(f"{path.name} cannot be read, and was left out.")
     return {}
 
 
-def _epoch(path: Path, epoch: object, notes: list[str]) -> dict[str, float]:
-    """The history's row of an epoch; empty where there is none."""
+def _epoch(path: Path, classifier: Classifier, notes: list[str]) -> dict[str, float]:
+    """The history's row of the weights' epoch; empty where there is none, or where it tells of another run."""
+    epoch, score = classifier.metadata.get("epoch"), classifier.metadata.get("val_macro_f1")
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_text(), newline="")))
-        return next(({k: float(v) for k, v in row.items()} for row in rows if int(row["epoch"]) == epoch), {})
+        row = next(({k: float(v) for k, v in row.items()} for row in rows if int(row["epoch"]) == epoch), {})
+        if score is not None and row and abs(row["macro_f1"] - score) > _ROUNDED:
+            notes.append(f"{path.name} beside the weights is about others, and was left out.")
+            return {}
+        return row
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, KeyError):

@@ -52,6 +52,8 @@ def export(
     from classify import weights as weights_file
 
     weights = Path(weights)
+    if weights.is_dir():
+        weights_file.load(weights)  # says what to give instead
     out = Path(out) if out is not None else weights.with_suffix(".onnx")
     _check_place(out)
     _check_installed()

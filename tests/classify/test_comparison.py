@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import math
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -254,10 +255,27 @@ def test_the_sentences_say_what_is_more_than_noise():
     said = sentences(compare_predictions(worse))
     assert any(text.startswith("B is worse by 0.500 accuracy (95 % interval 0.") for text in said)
     assert any("A alone is right on 40 pictures, B alone on 0; chance alone is rarely" in x for x in said)
-    assert any(text.startswith("B is worse at a, b (McNemar's test, Holm's correction") for text in said)
+    assert any(
+        text.startswith("B makes more mistakes about a, b (McNemar's test, Holm's correction")
+        for text in said
+    )
     noise = sentences(compare_predictions(pair(table("aabb" * 5, "aabb" * 4 + "abab"), table("aabb" * 5, "aabb" * 4 + "baba"))))  # fmt: skip
     assert "In accuracy no difference can be told from noise: B - A = +0.000" in "\n".join(noise)
     assert any(text.startswith("Of no single class") for text in noise)
+
+
+def test_the_direction_of_a_class_is_that_of_its_test_not_of_f1():
+    """A takes 160 others for `a` and misses none; B misses 100 and takes none: fewer mistakes, but the lower F1."""
+    labels = "a" * 200 + "b" * 400
+    first = table(labels, "a" * 200 + "a" * 160 + "b" * 240, "ab")
+    second = table(labels, "a" * 100 + "b" * 100 + "b" * 400, "ab")
+    figures = compare_predictions(pair(first, second))
+    row = figures["per_class"]["a"]
+    assert row["f1"]["difference"] < 0
+    assert (row["groups_for_a"], row["groups_for_b"]) == (100, 160)
+    said = sentences(figures)
+    assert any(text.startswith("B makes fewer mistakes about a, b") for text in said)
+    assert not any("more mistakes" in text for text in said)
 
 
 def test_equal_predictions_and_small_classes_are_said():
@@ -332,6 +350,7 @@ def test_the_command(evaluations):
         ("other.parquet", "is no table of predictions, it lacks label, prediction, confidence", 2),
         ("less.parquet", "31 pictures of 32 are only in B", 4),
         ("broken", "metrics.json: cannot be read", 2),
+        ("null", "metrics.json: cannot be read (it is no record of an evaluation)", 2),
     ],
 )
 def test_bad_input_is_said_and_nothing_is_written(evaluations, a, message, code):
@@ -342,6 +361,8 @@ def test_bad_input_is_said_and_nothing_is_written(evaluations, a, message, code)
     (evaluations / "broken").mkdir()
     table("a", "a").to_parquet(evaluations / "broken" / "predictions.parquet")
     (evaluations / "broken" / "metrics.json").write_text("{")
+    shutil.copytree(evaluations / "broken", evaluations / "null")
+    (evaluations / "null" / "metrics.json").write_text("null")
     before = sorted(evaluations.rglob("*"))
     ended, _, err = run(evaluations / a, evaluations / "two")
     assert message in " ".join(err.split())

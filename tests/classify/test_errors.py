@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from classify import models, weights
 from classify.cli import app
 from classify.errors import find_errors, wrong
-from classify.weights import Preprocessing
+from classify.weights import Classifier, Preprocessing
 from curate.errors import UserError
 
 ROWS = [  # path, label, p:level, p:upright
@@ -102,6 +103,18 @@ def test_where_no_saliency_can_be_had_the_reason_is_said(evaluation):
     assert page.groups[0]["pictures"][0]["picture"].shape == (160, 160, 3)
 
 
+def test_weights_that_changed_since_are_not_asked_where_they_looked(evaluation, tmp_path):
+    (tmp_path / "w.safetensors").write_bytes(b"others")
+    classifier = Classifier(torch.nn.Identity(), ["one", "other"], Preprocessing(16), {}, {})
+    metrics = json.loads((evaluation / "metrics.json").read_text())
+    (evaluation / "metrics.json").write_text(json.dumps(metrics | {"weights_sha256": "0" * 64}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weights, "load", lambda *arguments: classifier)
+        found = find_errors(evaluation, saliency=lambda classifier: pytest.fail("was asked"), draw=page)
+    assert "w.safetensors: has changed since. Evaluate anew." in found.sentences[-1]
+    assert page.groups[0]["pictures"][0]["picture"].shape == (160, 160, 3)
+
+
 def test_pictures_that_are_gone_are_named(evaluation):
     metrics = json.loads((evaluation / "metrics.json").read_text())
     (evaluation / "metrics.json").write_text(json.dumps(metrics | {"folder": "/nowhere/at/all"}))
@@ -161,6 +174,8 @@ def test_a_run_for_its_evaluation(evaluation, tmp_path):
         ("predictions.parquet", b"no table", "cannot be read"),
         ("metrics.json", b"{", "cannot be read"),
         ("metrics.json", b'{"folder": "x"}', "lacks weights"),
+        ("metrics.json", b"null", "cannot be read"),
+        ("metrics.json", b'{"folder": 3, "weights": null}', "lacks folder, weights"),
     ],
 )
 def test_a_damaged_evaluation(evaluation, name, data, message):

@@ -235,6 +235,16 @@ def _change(path):
     )
 
 
+def test_where_pictures_and_weights_are_does_not_hang_on_where_one_stands(
+    full_folder, weights_file, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(full_folder)
+    result = evaluate(".", weights_file, out=tmp_path / "out", leaks=False)
+    assert result.metrics["folder"] == str(full_folder)
+    assert Path(result.metrics["weights"]).is_absolute()
+    assert "group" not in result.predictions, "copies were not looked for"
+
+
 def test_what_is_replaced_is_said(folder, full_folder, weights_file, tmp_path):
     def last_line(pictures, weights=weights_file):
         said = []

@@ -105,6 +105,8 @@ def test_many_pictures_are_several_sheets(file, place, tmp_path, monkeypatch):
     result = explain(file, [place], out=tmp_path / "out", draw=draw)
     assert [sheet.name for sheet in result.sheets] == ["explain-001.png", "explain-002.png"]
     assert [sum(map(len, rows.values())) for _, rows in draw.sheets] == [4, 2]
+    explain(file, [next(place.rglob("*.png"))], out=tmp_path / "out", draw=Drawn())
+    assert sorted(sheet.name for sheet in (tmp_path / "out").glob("*.png")) == ["explain-001.png"]
 
 
 def test_the_command(file, place, tmp_path):

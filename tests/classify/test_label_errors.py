@@ -221,6 +221,26 @@ def test_bad_input_is_said_and_nothing_is_written(tmp_path, monkeypatch, argumen
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("classes", "folds", "message"),
+    [
+        ({"a": range(8), "b": [99]}, 5, "without one of 5 folds only one class is left"),
+        ({"a": range(8), "b": [99] * 6}, 5, "without one of 5 folds only one class is left"),
+        ({"a": [1] * 6, "b": [2] * 6, "c": [3] * 6}, 5, "fewer than 5 pictures"),
+        ({"a": [1] * 6, "b": [2] * 6, "c": [3] * 6}, 3, "each class lies in one fold alone"),
+    ],
+)
+def test_too_few_different_pictures_are_told(tmp_path, scene, classes, folds, message):
+    for name, seeds in classes.items():
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for number, seed in enumerate(seeds):
+            scene(seed, 64).save(tmp_path / "set" / name / f"{number}.png")
+    with pytest.raises(UserError, match=message) as caught:
+        find_label_errors(tmp_path / "set", tmp_path / "out", folds=folds, workers=1)
+    assert "--folds" in caught.value.remedy
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_method_that_is_unknown(tmp_path):
     with pytest.raises(UserError, match="method 'luck'"):
         find_label_errors(tmp_path, tmp_path / "out", method="luck")

@@ -107,6 +107,22 @@ def test_every_record_is_told(run):
         assert told in card, told
 
 
+def test_leaks_that_were_not_looked_for_are_no_limit(run):
+    file = run.parent / "evaluation" / "metrics.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"leaks": None}))
+    limits = model_card(run).partition("## Limits")[2]
+    assert "in the training set too" not in limits
+    assert "Not tested at all: eel" in limits
+
+
+def test_the_history_of_another_run_is_left_out(run):
+    (run.parent / "history.csv").write_text("epoch,macro_f1,accuracy\n1,0.5,0.6\n2,0.981,0.985\n")
+    card = model_card(run)
+    assert "macro-F1 0.710" in card
+    assert "0.985" not in card
+    assert "history.csv beside the weights is about others" in card
+
+
 def test_limits_come_from_the_figures(run):
     limits = model_card(run).partition("## Limits")[2].partition("##")[0]
     assert "The weakest classes are \\<b\\>cat\\</b\\> (F1 0.25" in limits
@@ -160,11 +176,11 @@ def test_records_of_other_weights_are_left_out_and_that_is_said(run):
 
 
 @pytest.mark.parametrize("name", ["provenance.json", "evaluation/metrics.json", "history.csv"])
-@pytest.mark.parametrize("content", ["{", "[]", "epoch\nx\n"])
+@pytest.mark.parametrize("content", ["{", "[]", "epoch\nx\n", '{"finish": null}'])
 def test_a_damaged_record_is_left_out_and_that_is_said(run, name, content):
     (run.parent / name).write_text(content)
     card = model_card(run)
-    if name != "history.csv" or content.startswith("epoch"):
+    if "null" not in content and (name != "history.csv" or content.startswith("epoch")):
         assert f"{Path(name).name} cannot be read" in card
     assert "## Limits" in card
 

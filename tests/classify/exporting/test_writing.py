@@ -117,6 +117,8 @@ def test_what_answers_otherwise_is_refused_and_what_was_there_stays(quick, tmp_p
         (("gone.safetensors",), "there is no such file"),
         (("words/words.png",), "is no weights file"),
         (("gone.safetensors", "--card-only"), "there is no such file"),
+        (("w.safetensors", "--card-only", "--check", "words"), "--check is for the ONNX file"),
+        ((".",), "is a folder, not a weights file"),
     ],
 )
 def test_bad_input_is_said_and_nothing_is_written(quick, tmp_path, monkeypatch, arguments, message):
@@ -130,6 +132,15 @@ def test_bad_input_is_said_and_nothing_is_written(quick, tmp_path, monkeypatch, 
     assert code == 2, err
     assert message in err
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_card_alone_goes_into_the_folder_that_is_named(tmp_path):
+    save(tmp_path / "w.safetensors")
+    (tmp_path / "cards").mkdir()
+    for out, place in (("cards", "cards/MODEL_CARD.md"), ("x.onnx", "MODEL_CARD.md")):
+        code, _, err = run(tmp_path / "w.safetensors", "--card-only", "--out", tmp_path / out)
+        assert code == 0, err
+        assert (tmp_path / place).is_file()
 
 
 def test_missing_packages_are_named_and_a_card_needs_none(tmp_path, monkeypatch):
