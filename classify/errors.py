@@ -85,7 +85,7 @@ def find_errors(
         groups: list[dict[str, Any]] = []
         if draw is not None and len(table):
             classes = [name.removeprefix(PROBABILITY) for name in probability_columns(predictions)]
-            items, note = originals(folder, table["path"].tolist(), classes)
+            items, note = originals(metrics, table["path"].tolist(), classes)
             show, why = _shower(metrics, saliency)
             for sentence in filter(None, (note, why)):
                 sentences.append(sentence)

@@ -97,8 +97,8 @@ def compare(
     first, second = _read(Path(a), "A"), _read(Path(b), "B")
     place = Path(out) if out is not None else second.file.parent / "comparison"
     pairs = pair(first.table, second.table)
-    tested = next((one.metrics["folder"] for one in (second, first) if "folder" in one.metrics), "")
-    with output_folder(place, Path(path_from_text(tested)) if tested else second.file):
+    tested = next((one.metrics for one in (second, first) if "folder" in one.metrics), {})
+    with output_folder(place, Path(path_from_text(tested["folder"])) if tested else second.file):
         figures = {
             "schema": SCHEMA,
             **{
@@ -129,14 +129,14 @@ def compare(
 
 
 def _reader(
-    tested: str, changed: pd.DataFrame, evaluated: _Evaluated
+    tested: Mapping[str, Any], changed: pd.DataFrame, evaluated: _Evaluated
 ) -> tuple[Callable[[str], NDArray[np.uint8] | None], str]:
-    """What gives the picture at a path, and "" or why there are none; `tested` is the test folder as metrics name it."""
+    """What gives the picture at a path, and "" or why there are none; `tested` are the metrics that name the folder."""
     found: dict[str, Item] = {}
     why = "The pictures are not shown: no metrics.json beside the predictions says where they are."
     if tested:
         classes = [name.removeprefix(PROBABILITY) for name in probability_columns(evaluated.table)]
-        found, why = originals(Path(path_from_text(tested)), changed["path"].tolist(), classes)
+        found, why = originals(tested, changed["path"].tolist(), classes)
 
     def read(path: str) -> NDArray[np.uint8] | None:
         try:

@@ -46,10 +46,10 @@ class Evaluation:
     """What `evaluate` found.
 
     `predictions`: one row a scored picture, `path` (relative to the folder, or a place such as `t10k-images[17]`),
-    `label`, `prediction`, `confidence`, `group` (int64: copies of each other share a number; where leaks were looked for) and `p:CLASS` (float32) for
-    each class of the weights. `metrics`: what `metrics.json` holds. `report`: scikit-learn's
-    classification report. `text`: the report with what is to be known about it, as printed. `out`: the folder where
-    all of it was written.
+    `label`, `prediction`, `confidence`, `group` (int64: copies of each other share a number; where leaks were looked
+    for) and `p:CLASS` (float32) for each class of the weights. `metrics`: what `metrics.json` holds. `report`:
+    scikit-learn's classification report. `text`: the report with what is to be known about it, as printed. `out`: the
+    folder where all of it was written.
     """
 
     predictions: pd.DataFrame

@@ -124,6 +124,24 @@ def test_pictures_that_are_gone_are_named(evaluation):
     assert page.groups[0]["pictures"][0]["picture"] is None
 
 
+def test_pictures_of_a_list_with_labels_of_its_own_are_shown(evaluation, stripes, tmp_path):
+    table = pd.read_parquet(evaluation / "predictions.parquet")
+    names = {"level": "waagrecht", "upright": "senkrecht"}
+    rows = [
+        f"{stripes / path},{names[label]}" for path, label in zip(table["path"], table["label"], strict=True)
+    ]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+    table["path"] = [str(stripes / path) for path in table["path"]]
+    table.to_parquet(evaluation / "predictions.parquet")
+    metrics = json.loads((evaluation / "metrics.json").read_text())
+    mapped = {other: name for name, other in names.items()}
+    metrics |= {"folder": str(tmp_path / "list.csv"), "folders": {"mapped": mapped}}
+    (evaluation / "metrics.json").write_text(json.dumps(metrics))
+    found = find_errors(evaluation, draw=page)
+    assert not any("not shown" in sentence for sentence in found.sentences)
+    assert page.groups[0]["pictures"][0]["picture"].shape == (160, 160, 3)
+
+
 def test_the_label_of_a_row_is_looked_up_by_name():
     frame = pd.DataFrame(
         {"path": ["a"], "label": ["x"], "prediction": ["y"], "confidence": [0.7], "p:y": [0.7], "p:x": [0.3]}
