@@ -127,11 +127,10 @@ def test_pictures_that_are_gone_are_named(evaluation):
 def test_pictures_of_a_list_with_labels_of_its_own_are_shown(evaluation, stripes, tmp_path):
     table = pd.read_parquet(evaluation / "predictions.parquet")
     names = {"level": "waagrecht", "upright": "senkrecht"}
-    rows = [
-        f"{stripes / path},{names[label]}" for path, label in zip(table["path"], table["label"], strict=True)
-    ]
+    shutil.copytree(stripes, tmp_path / "set")
+    table["path"] = "set/" + table["path"]
+    rows = [f"{path},{names[label]}" for path, label in zip(table["path"], table["label"], strict=True)]
     (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]) + "\n")
-    table["path"] = [str(stripes / path) for path in table["path"]]
     table.to_parquet(evaluation / "predictions.parquet")
     metrics = json.loads((evaluation / "metrics.json").read_text())
     mapped = {other: name for name, other in names.items()}
