@@ -24,6 +24,7 @@ COMMANDS = {
     "exact_duplicates": "curate apply DIR",
     "near_duplicates": "curate apply DIR",
     "label_conflicts": "curate dedup DIR --conflicts majority",
+    "settled_conflicts": "curate apply DIR",
     "photographs": "curate apply DIR",
     "odd_aspect_ratios": "curate apply DIR --copy OUT --size 224 --fit pad",
     "transparency": "curate apply DIR --copy OUT --size 224",

@@ -42,7 +42,21 @@ def check_duplicates(facts: Facts) -> Iterator[Problem]:
         what = "is an edited copy" if len(near) == 1 else "are edited copies"
         sentence = f"{counted(len(near), 'file')} ({share:.1%}) {what} of another: resized, cropped, recoloured or saved anew."
         yield Problem("near_duplicates", _grave(share), len(near), share, sentence, near["path"].tolist())
-    conflicts = found[found["conflict"]]
+    yield from _conflicts(facts, found[found["conflict"]])
+
+
+def _conflicts(facts: Facts, conflicts: pd.DataFrame) -> Iterator[Problem]:
+    """Copies under several labels: those that wait for a person, and those that a rule decided."""
+    waits = conflicts["group"].isin(conflicts.loc[conflicts["action"] == "review", "group"])
+    settled, conflicts = conflicts[~waits], conflicts[waits]
+    if len(settled):
+        groups, gone = int(settled["group"].nunique()), settled[settled["action"] == "remove"]
+        stood = "stands" if groups == 1 else "stand"
+        sentence = (
+            f"{counted(groups, 'picture')} ({len(settled):,} files) {stood} under more than one label; by the rule that was asked "
+            f"for (--conflicts) {counted(len(gone), 'file goes', 'files go')}."
+        )
+        yield Problem("settled_conflicts", "medium", len(settled), groups, sentence, gone["path"].tolist())
     if len(conflicts):
         groups = int(conflicts["group"].nunique())
         verb = "stands" if groups == 1 else "stand"

@@ -249,6 +249,23 @@ def test_duplicates_conflicts_apart() -> None:
     assert sentence.endswith("1 file of them goes for another reason all the same.")
 
 
+def test_conflicts_that_a_rule_decided_do_not_wait() -> None:
+    files = files_table({"cat": 40, "dog": 40})
+    rows = [
+        ("cat/0000.png", 0, "exact", "cat/0000.png", True, "keep"),
+        ("cat/0001.png", 0, "exact", "cat/0000.png", True, "remove"),
+        ("dog/0001.png", 0, "exact", "cat/0000.png", True, "remove"),
+    ]
+    found = named(problems(files, duplicates_table(rows)))
+    assert "label_conflicts" not in found
+    assert found["settled_conflicts"]["command"] == "curate apply DIR"
+    assert found["settled_conflicts"]["sentence"].endswith("(--conflicts) 2 files go.")
+    rows += [(f"{name}/0003.png", 1, "exact", "cat/0003.png", True, "review") for name in ("cat", "dog")]
+    found = named(problems(files, duplicates_table(rows)))
+    assert found["label_conflicts"]["count"] == 2
+    assert found["settled_conflicts"]["count"] == 3
+
+
 def test_equal_bytes_are_known_before_dedup_has_run() -> None:
     files = files_table({"cat": 40, "dog": 40})
     files.loc[1, "content"] = files.loc[0, "content"]
