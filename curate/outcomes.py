@@ -69,6 +69,7 @@ class UndoResult:
         text = f"{count_files(self.files)} ({self.bytes / 1e6:,.1f} MB) {'would be ' if self.dry_run else ''}put back"
         if self.missing:
             text += f"; {len(self.missing):,} no longer in the quarantine: {name_some(self.missing)}"
+            return f"{text}. Where that is on a disk that was not at hand, undo again once it is."
         return text + "."
 
 
