@@ -120,8 +120,9 @@ class Run:
             "processes": group.size,
         }
         self.best: dict[str, torch.Tensor] = {}
-        """The weights that are kept, and the epoch that `best.safetensors` is of."""
+        """The weights that are kept."""
         self.written = 0
+        """The epoch that `best.safetensors` is of; 0 where this session has not written it."""
         if stored:
             self._restore(stored)
         self.clock = start - self.state.elapsed
@@ -312,9 +313,8 @@ class Run:
         images, labels, weighed = self.pool.batch(indices)
         targets = self.learner.targets(labels, weighed, len(self.data.classes))
         self.learner.freezing.at(used)
-        rate = self._rate(
-            used + 0.5 / self.budget.steps
-        )  # that of the step's middle: at its start warm-up begins with 0
+        # That of the step's middle: at its start the warm-up is at 0, and a run of one step would learn nothing.
+        rate = self._rate(used + 0.5 / self.budget.steps)
         return self.learner.step(images, targets, rate, self.state.step, self._side(used))
 
     def _side(self, used: float) -> int:

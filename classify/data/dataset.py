@@ -235,10 +235,8 @@ def _with_extra(
         total = np.bincount(index[own], values, minlength=classes)
         return np.divide(total, count, out=np.ones(classes), where=count > 0)
 
-    full, copies = (
-        mean(weights)[index],
-        np.where(own, copies, np.rint(mean(copies[own]))[index]).astype(np.int32),
-    )
+    full = mean(weights)[index]
+    copies = np.where(own, copies, np.rint(mean(copies[own]))[index]).astype(np.int32)
     full[own] = weights
     before = np.bincount(index[own], weights * copies[own], minlength=classes)
     after = np.bincount(index, full * copies, minlength=classes)
