@@ -114,7 +114,9 @@ class Workspace:
     def _see_whose(self) -> None:
         """Raise UserError where the workspace, which was named, is another folder's that is still there."""
         recorded = _recorded_root(self.path)
-        if recorded and Path(recorded).is_dir() and not self.root.samefile(recorded):
+        if not Path(recorded).is_dir():  # the folder was moved
+            self._mark()
+        elif not self.root.samefile(recorded):
             raise UserError(
                 f"{self.path}: is the workspace of {recorded}, not of {self.root}.",
                 "Give another place with --workspace.",
@@ -140,12 +142,15 @@ class Workspace:
             if not self.path.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
             if not (self.path / _MARK).is_file():
-                self.write_bytes(_MARK, json.dumps({"root": path_to_text(str(self.root))}).encode())
+                self._mark()
         except OSError as error:
             if self.made:
                 with contextlib.suppress(OSError):
                     self.path.rmdir()
             raise self._closed(error) from error
+
+    def _mark(self) -> None:
+        self.write_bytes(_MARK, json.dumps({"root": path_to_text(str(self.root))}).encode())
 
     def _closed(self, error: OSError) -> UserError:
         return UserError(

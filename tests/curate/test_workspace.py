@@ -64,6 +64,9 @@ def test_a_workspace_of_another_folder_is_not_taken(tmp_path: Path) -> None:
     assert "--workspace" in caught.value.remedy
     (tmp_path / "a").rename(tmp_path / "moved")
     assert Workspace.open(tmp_path / "moved", tmp_path / "w").path == tmp_path / "w"
+    found = Workspace.find(tmp_path / "w")
+    assert found is not None
+    assert found.root == tmp_path / "moved"
 
 
 def test_a_folder_that_was_copied_with_its_workspace_has_its_own(tmp_path: Path) -> None:
